@@ -1,0 +1,88 @@
+# Every target makes what it needs first. The environment is .venv; its contents are pinned,
+# with hashes, by requirements.lock, and by the part of it that runs the platform and the
+# demo, requirements-demo.lock.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install install-all demo dev test lint style types imports definitions docs bench \
+  lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+  --generate-hashes --no-strip-extras --no-emit-index-url --no-header
+# More arguments for the command of a target: make test ARGS="-k orders"
+ARGS ?=
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+  $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+  && echo $$python && break; done)
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed-demo ## make .venv with what the platform and the demo need
+
+install-all: $(VENV)/.installed-all ## the same, and what tests, checks and docs need
+
+demo: install ## run the whole platform on a made-up shop
+	@$(BIN)/ecom demo $(ARGS)
+
+dev: install ## open the Dagster UI on the demo's lake
+	@$(BIN)/ecom dev $(ARGS)
+
+test: install-all ## run the tests on all cores
+	@$(BIN)/python -m pytest -n logical $(ARGS)
+
+lint: style types imports definitions docs ## check style, types, direction of imports, definitions, docs
+
+style: install-all
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: install-all
+	$(BIN)/pyright
+
+imports: install-all
+	$(BIN)/lint-imports
+
+definitions: install-all
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dg check defs
+
+docs: install-all ## build the docs into build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+bench: install-all ## measure the speed
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+# Not from the lock: it must work while the lock is behind.
+lock: $(BIN)/python ## bring both lock files in line with pyproject.toml
+	@test -x $(BIN)/uv || $(PIP) 'uv>=0.9'
+	@echo 'setuptools>=77' | $(UV_LOCK) --all-extras $(ARGS) -o requirements.lock pyproject.toml -
+	@echo 'setuptools>=77' | $(UV_LOCK) --extra demo -c requirements.lock $(ARGS) \
+	  -o requirements-demo.lock pyproject.toml -
+
+clean: ## remove .venv, caches and builds; never data
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find ecom_platform ecom_platform_tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed, and none is on PATH." \
+	  "Name one: make install PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV)
+
+# setuptools comes from the lock too, so nothing is built with an unpinned tool. `pip check`
+# fails when a lock has fallen behind pyproject.toml.
+$(VENV)/.installed-demo: requirements-demo.lock pyproject.toml $(BIN)/python
+	@echo "Installing the platform into $(VENV) (a minute or so) ..."
+	@$(PIP) --require-hashes -r requirements-demo.lock
+	@$(PIP) --no-build-isolation --no-deps -e .
+	@$(BIN)/python -m pip --disable-pip-version-check check
+	@touch $@
+
+$(VENV)/.installed-all: requirements.lock pyproject.toml $(BIN)/python
+	@echo "Installing the platform and its tools into $(VENV) (a few minutes) ..."
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-build-isolation --no-deps -e .
+	@$(BIN)/python -m pip --disable-pip-version-check check
+	@touch $@ $(VENV)/.installed-demo

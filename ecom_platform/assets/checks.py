@@ -1,0 +1,158 @@
+"""The asset checks as Dagster runs them: after their asset, for each day of the run."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+
+import dagster as dg
+
+from ecom_platform.assets.metrics import METRICS, Metric
+from ecom_platform.assets.steps import add_settings
+from ecom_platform.datasets import CLEANED, RAW, Dataset, Type
+from ecom_platform.engines.duckdb import Engine, add_view
+from ecom_platform.lake.failures import explain_errors
+from ecom_platform.lake.io_manager import LakeIOManager
+from ecom_platform.quality.checks import Answer, Check, answer, cleaned_checks, metric_checks
+from ecom_platform.settings import Settings
+from ecom_platform.sources.base import Totals
+from ecom_platform.sources.run_snapshot import RunSnapshot
+
+_LESS_THAN_A_CENT = Decimal("0.005")
+
+MATCHES_SOURCE = "matches_source"
+
+
+def build_checks(
+    settings: Settings, metrics: Sequence[Metric] = METRICS
+) -> list[dg.AssetChecksDefinition]:
+    """Build the checks of all layers, one step for each checked asset."""
+    datasets = {d.path: d for d in (*CLEANED, *(metric.dataset for metric in metrics))}
+    additive = [metric.name for metric in metrics if metric.additive]
+    checks = [*cleaned_checks(), *metric_checks([m.dataset for m in metrics], additive)]
+    by_asset = groupby(sorted(checks, key=lambda c: c.dataset), key=lambda c: c.dataset)
+    return [
+        *(_build_source_check(raw, settings) for raw in RAW),
+        *(_build(path, list(found), datasets, settings) for path, found in by_asset),
+    ]
+
+
+def _build(
+    path: str, checks: list[Check], datasets: Mapping[str, Dataset], settings: Settings
+) -> dg.AssetChecksDefinition:
+    @dg.multi_asset_check(
+        name=f"check_{path.replace('/', '_')}",
+        specs=[
+            dg.AssetCheckSpec(
+                check.name,
+                asset=path.split("/"),
+                description=check.question,
+                partitions_def=settings.calendar.partitions,
+                metadata={"sql": dg.MetadataValue.md(f"```sql\n{check.sql}\n```")},
+            )
+            for check in checks
+        ],
+        can_subset=True,
+        required_resource_keys={"engine", "lake"},
+    )
+    def ask(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        engine: Engine = context.resources.engine
+        lake: LakeIOManager = context.resources.lake
+        keys = context.op_execution_context.partition_keys
+        with explain_errors(settings.retry_seconds), engine.connect() as connection:
+            inputs = {name: datasets[name] for check in checks for name in check.inputs}
+            tables = [lake.lake.table(dataset, keys) for dataset in inputs.values()]
+            # What failed in this run is not asked about: its last good version was.
+            days = [k for k in keys if not any(k in t.missing or k in t.failed for t in tables)]
+            add_settings(connection, settings, days)
+            for table in tables:
+                add_view(connection, table.partitions())
+            for check in checks:
+                _log(context, path, check.name, check.severity, answer(connection, check, days))
+        yield from ()
+
+    return ask
+
+
+def _build_source_check(raw: Dataset, settings: Settings) -> dg.AssetChecksDefinition:
+    sums = _lake_totals(raw)
+
+    @dg.multi_asset_check(
+        name=f"check_raw_{raw.name}",
+        specs=[
+            dg.AssetCheckSpec(
+                MATCHES_SOURCE,
+                asset=raw.path.split("/"),
+                description="Does the lake hold as many rows, and as much money, as the source "
+                "itself counts?",
+                partitions_def=settings.calendar.partitions,
+            )
+        ],
+        can_subset=True,
+        required_resource_keys={"engine", "lake", "source"},
+    )
+    def compare(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        engine: Engine = context.resources.engine
+        lake: LakeIOManager = context.resources.lake
+        source: RunSnapshot = context.resources.source
+        keys = context.op_execution_context.partition_keys
+        first, last = date.fromisoformat(keys[0]), date.fromisoformat(keys[-1])
+        with explain_errors(settings.retry_seconds), engine.connect() as connection:
+            table = lake.lake.table(raw, keys)
+            totals = source.extract(raw.name, first, last).totals
+            add_view(connection, table.partitions())
+            found = {str(day): facts for day, *facts in connection.execute(sums).fetchall()}
+            answers = [
+                _compare(day, found.get(day, [0, None]), totals.get(date.fromisoformat(day)))
+                for day in table.days
+                if day not in table.failed
+            ]
+            _log(context, raw.path, MATCHES_SOURCE, dg.AssetCheckSeverity.ERROR, answers)
+        yield from ()
+
+    return compare
+
+
+def _lake_totals(raw: Dataset) -> str:
+    """Return the SQL that counts and sums a day as the source does: unrounded."""
+    money = [column.name for column in raw.columns if column.type is Type.MONEY]
+    amount = "NULL"
+    if money:
+        text = f"{money[0]}_text"
+        plain = f"regexp_full_match({text}, '[+-]?[0-9]{{1,17}}([.][0-9]+)?')"
+        exact = f"CASE WHEN {plain} THEN CAST({text} AS DECIMAL(38, 18)) END"
+        amount = f"coalesce(sum(coalesce(CAST({money[0]} AS DECIMAL(38, 18)), {exact})), 0)"
+    return f"SELECT date, count(*), {amount} FROM {raw.layer}.{raw.name} GROUP BY date"
+
+
+def _compare(day: str, lake: list[Any], source: Totals | None) -> Answer:
+    rows, amount = lake
+    expected = source or Totals(0, None)
+    facts: dict[str, int | float | str] = {"lake_rows": rows, "source_rows": expected.rows}
+    passed = rows == expected.rows
+    if expected.amount is not None:
+        passed = passed and abs(amount - expected.amount) < _LESS_THAN_A_CENT
+        facts |= {"lake_amount": f"{amount:.2f}", "source_amount": f"{expected.amount:.2f}"}
+    return Answer(day, passed, facts)
+
+
+def _log(
+    context: dg.AssetCheckExecutionContext,
+    path: str,
+    name: str,
+    severity: dg.AssetCheckSeverity,
+    answers: Iterable[Answer],
+) -> None:
+    """Record an answer for each day; a result of the step would be one for the whole range."""
+    for found in answers:
+        context.op_execution_context.log_event(
+            dg.AssetCheckEvaluation(
+                asset_key=dg.AssetKey(path.split("/")),
+                check_name=name,
+                passed=found.passed,
+                severity=severity,
+                partition=found.day,
+                metadata=dict(found.facts),
+            )
+        )

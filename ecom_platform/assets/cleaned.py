@@ -1,0 +1,159 @@
+"""The cleaned assets, each with its quarantine: one SQL file decides between the two.
+
+Of every day: raw rows = cleaned + quarantined + exact duplicates, asserted in each run.
+"""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from ecom_platform.assets import describe
+from ecom_platform.assets.sql_files import SQL_FOLDER, SqlFile
+from ecom_platform.assets.steps import add_email_key, add_settings, unready_days
+from ecom_platform.datasets import CLEANED, QUARANTINE, RAW, Dataset, Type
+from ecom_platform.engines.duckdb import Connection, Engine, add_view, create_result, quote
+from ecom_platform.lake.failures import explain_errors
+from ecom_platform.lake.publish import LakeTable, Rows
+from ecom_platform.settings import Settings
+
+
+def build_cleaned_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+    """Build a multi-asset, cleaned and quarantine, for each of the source's tables."""
+    return [
+        _build(raw, cleaned, quarantine, settings)
+        for raw, cleaned, quarantine in zip(RAW, CLEANED, QUARANTINE, strict=True)
+    ]
+
+
+def _build(
+    raw: Dataset, cleaned: Dataset, quarantine: Dataset, settings: Settings
+) -> dg.AssetsDefinition:
+    sql = SqlFile(SQL_FOLDER / f"{cleaned.path}.sql")
+
+    def out(dataset: Dataset, *, required: bool) -> dg.AssetOut:
+        return dg.AssetOut(
+            key=dataset.path.split("/"),
+            description=describe.description(dataset),
+            metadata=describe.metadata(dataset, sql if required else None, {raw.path: raw}),
+            group_name=dataset.layer,
+            owners=[dataset.owner],
+            kinds={"sql", "duckdb", "parquet"},
+            io_manager_key="lake",
+            is_required=required,
+            code_version=sql.version,
+        )
+
+    @dg.multi_asset(
+        name=f"clean_{raw.name}",
+        ins={"rows": dg.AssetIn(raw.path.split("/"))},
+        # The quarantine is published with the cleaned days, never as an output of its own:
+        # so it has a day exactly when the cleaned dataset has it.
+        outs={
+            "cleaned": out(cleaned, required=True),
+            "quarantine": out(quarantine, required=False),
+        },
+        partitions_def=settings.calendar.partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        required_resource_keys={"engine"},
+    )
+    def clean(context: dg.AssetExecutionContext, rows: LakeTable):  # noqa: ANN202 - Dagster infers Any
+        engine: Engine = context.resources.engine
+        with explain_errors(settings.retry_seconds):
+            result = _clean(engine, sql, rows, cleaned, quarantine, context.partition_keys)
+        yield dg.Output(result, output_name="cleaned")
+
+    return clean
+
+
+def _clean(
+    engine: Engine,
+    sql: SqlFile,
+    rows: LakeTable,
+    cleaned: Dataset,
+    quarantine: Dataset,
+    days: Sequence[str],
+) -> Rows:
+    bad_days = unready_days(rows, days)
+    connection = engine.connect()
+    add_settings(connection, engine.settings, [day for day in days if day not in bad_days])
+    if any(column.pii for column in rows.dataset.columns):
+        add_email_key(connection, engine.settings)
+    add_view(connection, rows.partitions(), "source_rows")
+    raw = f"raw.{rows.dataset.name}"
+    connection.execute(
+        f"CREATE TABLE {raw} AS SELECT row_number() OVER () AS row_id, * "
+        "FROM (SELECT DISTINCT * FROM source_rows WHERE date IN (SELECT date FROM settings.days))"
+    )
+    connection.execute(f"CREATE TABLE decided AS {sql.text}")
+    create_result(
+        connection, cleaned, "SELECT * FROM decided WHERE reject_reason IS NULL", table="accepted"
+    )
+    create_result(
+        connection,
+        quarantine,
+        f"SELECT source.*, decided.reject_reason FROM {raw} AS source "
+        "INNER JOIN decided USING (row_id) WHERE decided.reject_reason IS NOT NULL",
+        table="rejected",
+    )
+    facts: dict[str, dict[str, int | float | str]] = {}
+    for day, counts in _count(connection, rows.dataset).items():
+        facts[day] = dict(counts)
+        reason = _why_bad(counts, engine.settings, _reasons(connection, day))
+        if reason:
+            bad_days[day] = reason
+    return Rows(connection, "accepted", bad_days, facts, beside={quarantine: "rejected"})
+
+
+def _count(connection: Connection, raw: Dataset) -> dict[str, dict[str, int]]:
+    """Count the rows of each day: read, cleaned, quarantined, duplicate, rounded."""
+    money = [column.name for column in raw.columns if column.type is Type.MONEY]
+    rounded = f"source.{quote(f'{money[0]}_text')} IS NOT NULL" if money else "false"
+    found = connection.execute(
+        f"""
+        WITH
+        read AS (SELECT date, count(*) AS n FROM source_rows GROUP BY date),
+        kept AS (SELECT date, count(*) AS n FROM raw.{raw.name} GROUP BY date),
+        accepted AS (SELECT date, count(*) AS n FROM accepted GROUP BY date),
+        rejected AS (SELECT date, count(*) AS n FROM rejected GROUP BY date),
+        rounded AS (
+            SELECT source.date, count(*) AS n
+            FROM decided INNER JOIN raw.{raw.name} AS source USING (row_id)
+            WHERE decided.reject_reason IS NULL AND {rounded}
+            GROUP BY source.date
+        )
+        SELECT
+            CAST(days.date AS VARCHAR), coalesce(read.n, 0), coalesce(accepted.n, 0),
+            coalesce(rejected.n, 0), coalesce(read.n - kept.n, 0), coalesce(rounded.n, 0)
+        FROM settings.days AS days
+        LEFT JOIN read USING (date)
+        LEFT JOIN kept USING (date)
+        LEFT JOIN accepted USING (date)
+        LEFT JOIN rejected USING (date)
+        LEFT JOIN rounded USING (date)
+        """
+    ).fetchall()
+    names = ("raw_rows", "cleaned_rows", "quarantined_rows", "duplicate_rows", "rounded_rows")
+    return {day: dict(zip(names, counts, strict=True)) for day, *counts in found}
+
+
+def _reasons(connection: Connection, day: str) -> str:
+    found = connection.execute(
+        "SELECT reject_reason, count(*) FROM rejected WHERE date = ? GROUP BY 1 ORDER BY 2 DESC, 1",
+        [day],
+    ).fetchall()
+    return ", ".join(f"{reason} ({rows})" for reason, rows in found)
+
+
+def _why_bad(counts: dict[str, int], settings: Settings, reasons: str) -> str:
+    """Return why a day must not be published; nothing when it may."""
+    read, rejected = counts["raw_rows"], counts["quarantined_rows"]
+    accounted = counts["cleaned_rows"] + rejected + counts["duplicate_rows"]
+    if read != accounted:
+        return f"{read} raw rows became {accounted}: the cleaning SQL loses or repeats rows"
+    share = settings.quarantine_max_share
+    if rejected > settings.quarantine_min_rows and rejected > share * read:
+        return (
+            f"{rejected} of {read} rows would be quarantined, more than "
+            f"ECOM_QUARANTINE_MAX_SHARE={share:g}: {reasons}"
+        )
+    return ""

@@ -1,0 +1,116 @@
+"""How a SQL file becomes the rows of a step: inputs, settings tables, days, errors.
+
+The assets declare what they are; everything they share in running is here.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from ecom_platform.engines.duckdb import add_table, add_view, create_result
+from ecom_platform.lake.publish import Rows
+from ecom_platform.privacy import email_key_tables, load_email_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ecom_platform.assets.sql_files import SqlFile
+    from ecom_platform.datasets import Dataset
+    from ecom_platform.engines.duckdb import Connection, Engine
+    from ecom_platform.lake.publish import LakeTable
+    from ecom_platform.settings import Settings
+
+
+def run_sql(
+    engine: Engine,
+    sql: SqlFile,
+    dataset: Dataset,
+    inputs: Mapping[str, LakeTable],
+    days: Sequence[str],
+    lookback: Mapping[str, int],
+) -> Rows:
+    """Run a SQL file for those of the days whose inputs are there.
+
+    Args:
+        engine: Runs it.
+        sql: The file.
+        dataset: What its result is declared to be.
+        inputs: `layer/name` -> its partitions.
+        days: The days to compute.
+        lookback: `layer/name` -> how many days before a day it reads, where it does.
+
+    Returns:
+        The rows, and the days that could not be computed.
+    """
+    bad_days: dict[str, str] = {}
+    for path, table in inputs.items():
+        bad_days |= {
+            day: reason
+            for day, reason in unready_days(table, days, lookback.get(path, 0)).items()
+            if day not in bad_days
+        }
+    connection = engine.connect()
+    good = [day for day in days if day not in bad_days]
+    add_settings(connection, engine.settings, good)
+    for table in inputs.values():
+        add_view(connection, table.partitions())
+    create_result(connection, dataset, sql.text, table="result")
+    return Rows(connection, "result", bad_days)
+
+
+def unready_days(table: LakeTable, days: Iterable[str], lookback: int = 0) -> dict[str, str]:
+    """Return day -> why, for the days that this input does not allow to compute."""
+    path = table.dataset.path
+    missing = sorted(table.missing)
+    reasons: dict[str, str] = {}
+    for day in days:
+        first = _days_before(day, lookback)
+        absent = next((gap for gap in missing if first <= gap <= day), None)
+        if day in table.failed:
+            reasons[day] = f"{path} of this day failed in this run"
+        elif absent:
+            reasons[day] = f"{path} was never computed for {absent}; materialize it first"
+    return reasons
+
+
+def _days_before(day: str, count: int) -> str:
+    return (date.fromisoformat(day) - timedelta(days=count)).isoformat()
+
+
+def add_settings(connection: Connection, settings: Settings, days: Sequence[str]) -> None:
+    """Make the settings readable to SQL, as tables of the schema `settings`.
+
+    `days` (date, starts_at, ends_at), `retention` (days), `payment_status_words` (word,
+    status), `void_order_statuses` (status).
+    """
+    dates = [date.fromisoformat(day) for day in days]
+    bounds = [settings.calendar.bounds(day, day) for day in dates]
+    instants = pa.timestamp("us", tz="UTC")
+    words = settings.payment_status_words
+    tables = {
+        "days": pa.table({
+            "date": pa.array(dates, pa.date32()),
+            "starts_at": pa.array([start for start, _ in bounds], instants),
+            "ends_at": pa.array([end for _, end in bounds], instants),
+        }),
+        "retention": pa.table({"days": pa.array([settings.retention_days], pa.int32())}),
+        "payment_status_words": pa.table({
+            "word": pa.array(words.keys(), pa.string()),
+            "status": pa.array(words.values(), pa.string()),
+        }),
+        "void_order_statuses": pa.table({
+            "status": pa.array(settings.void_order_statuses, pa.string())
+        }),
+    }
+    for name, table in tables.items():
+        add_table(connection, name, table)
+
+
+def add_email_key(connection: Connection, settings: Settings) -> None:
+    """Make the key of the e-mail HMAC readable to SQL, as `settings.email_key`."""
+    configured = settings.email_hmac_key
+    key = load_email_key(configured.get_secret_value() if configured else None)
+    add_table(connection, "email_key", pa.table(email_key_tables(key)))

@@ -1,0 +1,162 @@
+"""`ecom doctor`: what is wrong with this environment, and what to do about each finding."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from ecom_platform.errors import EcomError
+from ecom_platform.privacy import redact
+from ecom_platform.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ecom_platform.settings import Settings
+
+OK, NOTE, WRONG = "✓", "!", "✗"
+_STYLES = {OK: "green", NOTE: "yellow", WRONG: "red"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: how it is, and what to do where it is not well."""
+
+    mark: str
+    what: str
+    fact: str
+    advice: str = ""
+
+
+def examine() -> int:
+    """Print the findings; return 0, or 1 when something is wrong."""
+    try:
+        settings = load_settings()
+    except EcomError as error:
+        findings = [_wrong("settings", error)]
+    else:
+        findings = [
+            Finding(
+                OK,
+                "settings",
+                f"days in {settings.timezone} from {settings.start_date}; "
+                f"last closed day {settings.calendar.last_closed()}",
+            ),
+            *_found("source", lambda: _source(settings)),
+            *_found("lake", lambda: _lake(settings)),
+            *_found("e-mail key", lambda: _email_key(settings)),
+            *_found("Dagster instance", _instance),
+            Finding(
+                NOTE,
+                "alert channels",
+                "none: a failed run shows in the Dagster UI and nowhere else",
+                "Look at the runs every morning, or run `ecom doctor` from a monitor.",
+            ),
+        ]
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for finding in findings:
+        advice = f"\n→ {finding.advice}" if finding.advice else ""
+        table.add_row(
+            f"[{_STYLES[finding.mark]}]{finding.mark}[/]",
+            finding.what,
+            _plain(redact(finding.fact)) + _plain(advice),
+        )
+    Console(highlight=False).print(table)
+    return 1 if any(finding.mark == WRONG for finding in findings) else 0
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def _wrong(what: str, error: EcomError) -> Finding:
+    return Finding(WRONG, what, error.message, error.hint)
+
+
+def _found(what: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    try:
+        return list(look())
+    except EcomError as error:
+        return [_wrong(what, error)]
+
+
+def _source(settings: Settings) -> Iterator[Finding]:
+    from ecom_platform.sources import open_source
+
+    for line in open_source(settings).check():
+        mark = NOTE if line.lower().startswith("warning") else OK
+        yield Finding(mark, "source", line)
+
+
+def _lake(settings: Settings) -> Iterator[Finding]:
+    from ecom_platform.assets.metrics import METRICS
+    from ecom_platform.lake.storage import open_storage
+
+    storage = open_storage(settings.lake)
+    storage.check()
+    yield Finding(OK, "lake", f"{settings.lake} can be written")
+    name = METRICS[0].dataset.path
+    days = sorted(path.split("date=")[1][:10] for path in storage.etags(name))
+    closed = settings.calendar.last_closed().isoformat()
+    if not days:
+        yield Finding(
+            NOTE,
+            "lake",
+            "no day was ever published",
+            f"Run: ecom run --from {settings.start_date} --to {closed}",
+        )
+    elif days[-1] < closed:
+        yield Finding(
+            NOTE,
+            "lake",
+            f"the newest day of {name} is {days[-1]}; {closed} is closed too",
+            "Start the daily schedule (dagster-daemon), or run the missing days.",
+        )
+    else:
+        yield Finding(OK, "lake", f"{name} has {len(days)} days, up to {days[-1]}")
+
+
+def _email_key(settings: Settings) -> Iterator[Finding]:
+    from ecom_platform.privacy import load_email_key
+
+    if settings.email_hmac_key:
+        yield Finding(OK, "e-mail key", "ECOM_EMAIL_HMAC_KEY is set")
+        return
+    load_email_key(None)
+    yield Finding(
+        NOTE,
+        "e-mail key",
+        "kept in DAGSTER_HOME, as ECOM_EMAIL_HMAC_KEY is not set",
+        "Where DAGSTER_HOME does not outlive the machine, set ECOM_EMAIL_HMAC_KEY.",
+    )
+
+
+def _instance() -> Iterator[Finding]:
+    import dagster as dg
+
+    home = os.environ.get("DAGSTER_HOME")
+    if not home:
+        yield Finding(
+            NOTE,
+            "Dagster instance",
+            "DAGSTER_HOME is not set: `ecom run` records its runs in ./.dagster",
+            "Set DAGSTER_HOME to a folder with a dagster.yaml.",
+        )
+        return
+    try:
+        with dg.DagsterInstance.get() as instance:
+            runs = instance.get_runs_count()
+            kind = type(instance.event_log_storage).__name__.removesuffix("EventLogStorage")
+    except Exception as error:  # noqa: BLE001 - whatever keeps the instance from opening
+        yield Finding(
+            WRONG,
+            "Dagster instance",
+            f"{home} does not open: {str(error).splitlines()[0]}",
+            "Correct dagster.yaml there, or start its database.",
+        )
+        return
+    yield Finding(OK, "Dagster instance", f"{home}: {runs} runs recorded, in {kind}")

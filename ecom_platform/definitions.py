@@ -1,0 +1,50 @@
+"""Everything Dagster loads, put together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from ecom_platform.assets.checks import build_checks
+from ecom_platform.assets.cleaned import build_cleaned_assets
+from ecom_platform.assets.metrics import METRICS, Metric, build_metric_assets
+from ecom_platform.assets.raw import build_raw_assets
+from ecom_platform.assets.sql_files import SQL_FOLDER
+from ecom_platform.automation.jobs import EXECUTOR, build_jobs
+from ecom_platform.datasets import CLEANED, QUARANTINE, RAW
+from ecom_platform.resources import build_resources
+from ecom_platform.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def build_definitions(
+    settings: Settings,
+    metrics: Sequence[Metric] = METRICS,
+    metrics_folder: Path = SQL_FOLDER / "metrics",
+) -> dg.Definitions:
+    """Assemble the platform for some settings.
+
+    Args:
+        settings: Of the environment.
+        metrics: The metrics it computes.
+        metrics_folder: Where their SQL files are.
+    """
+    datasets = (*RAW, *CLEANED, *QUARANTINE, *(metric.dataset for metric in metrics))
+    return dg.Definitions(
+        assets=[
+            *build_raw_assets(settings),
+            *build_cleaned_assets(settings),
+            *build_metric_assets(settings, metrics, metrics_folder),
+        ],
+        asset_checks=build_checks(settings, metrics),
+        jobs=build_jobs(),
+        resources=build_resources(settings, datasets),
+        executor=EXECUTOR,
+    )
+
+
+defs = build_definitions(load_settings())

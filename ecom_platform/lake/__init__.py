@@ -1,0 +1,1 @@
+"""Where the lake's partitions live, and how they get there."""

@@ -1,0 +1,32 @@
+"""How an error of ours ends a Dagster step: retried where that may help, else failed."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from ecom_platform.errors import EcomError
+from ecom_platform.privacy import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_RETRIES = 2
+
+
+@contextmanager
+def explain_errors(retry_seconds: int) -> Iterator[None]:
+    """Let a passing failure be retried, and fail at once on one that would repeat itself.
+
+    Raises:
+        RetryRequested: For an error that is transient.
+        Failure: For any other error of ours, without retries.
+    """
+    try:
+        yield
+    except EcomError as error:
+        if error.transient:
+            raise dg.RetryRequested(MAX_RETRIES, seconds_to_wait=retry_seconds) from error
+        raise dg.Failure(redact(str(error)), allow_retries=False) from None

@@ -1,0 +1,217 @@
+"""Publishing: computed rows become partitions, each in one atomic step, audited first.
+
+A `Lake` lives as long as a run. It remembers which version of each partition the run
+saw when it started, so that a run that was overtaken cannot overwrite newer data.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ecom_platform.engines.duckdb import Partitions, quote, text
+from ecom_platform.errors import MissingPartitionError, PublishConflictError
+from ecom_platform.quality.audits import DayAudit, audit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from ecom_platform.calendar import Calendar
+    from ecom_platform.datasets import Dataset
+    from ecom_platform.engines.duckdb import Connection
+    from ecom_platform.lake.storage import Storage
+
+#: Partitions written at once.
+WRITERS = 8
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Computed rows of some days of a dataset, in a table of the engine.
+
+    Args:
+        connection: Where the table is; closed once the rows are published.
+        table: Its name. Columns: the declared ones and `date`.
+        bad_days: ISO day -> why it could not be computed. It is not published.
+        facts: ISO day -> what to record with the partition, such as quarantined rows.
+        beside: Tables published together with this one, day by day.
+    """
+
+    connection: Connection
+    table: str
+    bad_days: Mapping[str, str] = field(default_factory=dict[str, str])
+    facts: Mapping[str, Mapping[str, int | float | str]] = field(
+        default_factory=dict[str, "Mapping[str, int | float | str]"]
+    )
+    beside: Mapping[Dataset, str] = field(default_factory=dict["Dataset", str])
+
+
+@dataclass(frozen=True)
+class Published:
+    """A partition as it now is in the lake.
+
+    Args:
+        rows: Its rows.
+        size: Its bytes.
+        uri: Its address.
+        changed: Whether it was written; False when the lake already held the same rows.
+    """
+
+    rows: int
+    size: int
+    uri: str
+    changed: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of the days: each is published, in each table, or has a reason why not."""
+
+    published: dict[str, dict[Dataset, Published]]
+    bad_days: dict[str, str]
+
+
+@dataclass(frozen=True)
+class LakeTable:
+    """Some days of a dataset, read when asked.
+
+    Args:
+        dataset: Which.
+        days: ISO days that exist in the lake.
+        missing: ISO days that were never computed.
+        failed: ISO day -> why this very run could not publish it.
+    """
+
+    dataset: Dataset
+    days: tuple[str, ...]
+    missing: frozenset[str]
+    failed: Mapping[str, str]
+    lake: Lake
+
+    def partitions(self) -> Partitions:
+        """Return the days' files, downloaded where the lake is remote."""
+        return self.lake.fetch(self.dataset, self.days)
+
+
+class Lake:
+    """The lake as one run sees it.
+
+    Args:
+        storage: Where it is.
+        calendar: Of the business.
+        scratch: A folder of the run's own.
+        run_id: Recorded with what is published.
+    """
+
+    def __init__(self, storage: Storage, calendar: Calendar, scratch: Path, run_id: str) -> None:
+        self._storage = storage
+        self._calendar = calendar
+        self._scratch = scratch
+        self._run_id = run_id
+        self._versions: dict[str, str] = {}
+        self._bad_days: dict[str, dict[str, str]] = {}
+
+    def remember(self, datasets: Iterable[Dataset]) -> None:
+        """Note the present version of every partition: the ones this run may replace."""
+        with ThreadPoolExecutor(WRITERS) as pool:
+            for versions in pool.map(lambda d: self._storage.etags(d.path), datasets):
+                self._versions.update(versions)
+
+    def table(self, dataset: Dataset, days: Sequence[str]) -> LakeTable:
+        """Return a lazy table over some days of a dataset, published by any run."""
+        existing = self._storage.etags(dataset.path)
+        present = tuple(day for day in days if dataset.object_path(day) in existing)
+        failed = self._bad_days.get(dataset.path, {})
+        return LakeTable(dataset, present, frozenset(days) - frozenset(present), failed, self)
+
+    def fetch(self, dataset: Dataset, days: Iterable[str]) -> Partitions:
+        """Download partitions.
+
+        Raises:
+            MissingPartitionError: One of them does not exist.
+        """
+        paths = {day: dataset.object_path(day) for day in days}
+        files = self._storage.fetch(paths.values(), self._scratch)
+        absent = [day for day, path in paths.items() if path not in files]
+        if absent:
+            raise MissingPartitionError(
+                f"{dataset.path} was never computed for {absent[0]}.",
+                hint=f"Materialize {dataset.path} for that day.",
+            )
+        return Partitions(dataset, {day: files[path] for day, path in paths.items()})
+
+    def publish(self, dataset: Dataset, rows: Rows, days: Sequence[str], code: str) -> Report:
+        """Audit the days, and publish the good ones.
+
+        Args:
+            dataset: The dataset.
+            rows: Its computed rows.
+            days: The days to publish; one without rows becomes an explicit empty partition.
+            code: Version of the code that computed them.
+
+        Returns:
+            What became of each day. Days that are not good keep the version they had.
+
+        Raises:
+            LakeError: The columns are not the declared ones, or the lake cannot be written.
+        """
+        tables = {**rows.beside, dataset: rows.table}
+        audits = {d: audit(rows.connection, t, d, self._calendar, days) for d, t in tables.items()}
+        bad_days = dict(rows.bad_days)
+        for found in audits.values():
+            for day, result in found.items():
+                if result.broken and day not in bad_days:
+                    bad_days[day] = "; ".join(result.broken)
+        good = [day for day in days if day not in bad_days]
+
+        def publish_day(day: str) -> dict[Dataset, Published] | str:
+            try:
+                with rows.connection.cursor() as cursor:
+                    return {
+                        d: self._publish_day(cursor, d, t, day, audits[d][day], code)
+                        for d, t in tables.items()
+                    }
+            except PublishConflictError as error:
+                return error.message
+
+        with ThreadPoolExecutor(WRITERS) as pool:
+            results = dict(zip(good, pool.map(publish_day, good), strict=True))
+        published: dict[str, dict[Dataset, Published]] = {}
+        for day, result in results.items():
+            if isinstance(result, str):
+                bad_days[day] = result
+            else:
+                published[day] = result
+        self._bad_days.setdefault(dataset.path, {}).update(bad_days)
+        return Report(published, {day: bad_days[day] for day in sorted(bad_days)})
+
+    def _publish_day(
+        self, cursor: Connection, dataset: Dataset, table: str, day: str, found: DayAudit, code: str
+    ) -> Published:
+        path = dataset.object_path(day)
+        replaces = self._versions.get(path)
+        current = self._storage.stat(path) if replaces else None
+        if current and current.metadata.get("ecom-content") == found.content:
+            return Published(found.rows, current.size, self._storage.uri(path), changed=False)
+        facts = {
+            "ecom-content": found.content,
+            "ecom-rows": str(found.rows),
+            "ecom-code": code,
+            "ecom-run": self._run_id,
+        }
+        file = self._scratch / "outgoing" / dataset.path / f"{day}.parquet"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        columns = ", ".join(quote(column.name) for column in dataset.columns)
+        order = ", ".join(quote(column) for column in dataset.order)
+        footer = ", ".join(f"{quote(key)}: {text(value)}" for key, value in facts.items())
+        cursor.execute(
+            f"COPY (SELECT {columns} FROM {table} WHERE date = {text(day)} ORDER BY {order}) "
+            f"TO {text(str(file))} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, "
+            f"PARQUET_VERSION v2, KV_METADATA {{{footer}}})"
+        )
+        self._versions[path] = self._storage.put(path, file, replaces=replaces, facts=facts)
+        size = file.stat().st_size
+        file.unlink()
+        return Published(found.rows, size, self._storage.uri(path), changed=True)

@@ -1,0 +1,127 @@
+"""Contract audits: what must hold of a day before it is published.
+
+They run on the computed rows, in the step that computes them, in one scan for all
+days. A day that fails is not published. Checks of published data are in `checks.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ecom_platform.datasets import Column, Dataset, Type
+from ecom_platform.engines.duckdb import quote, sql_type, text
+from ecom_platform.errors import LakeError
+from ecom_platform.privacy import EMAIL_PATTERN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ecom_platform.calendar import Calendar
+    from ecom_platform.engines.duckdb import Connection
+
+
+@dataclass(frozen=True)
+class DayAudit:
+    """What one scan says of one day.
+
+    Args:
+        rows: Number of rows.
+        content: A hash of the rows, whatever their order, and of the columns' declarations.
+        broken: The contracts that do not hold, as sentences; empty when the day is good.
+    """
+
+    rows: int
+    content: str
+    broken: tuple[str, ...]
+
+
+def audit(
+    connection: Connection, table: str, dataset: Dataset, calendar: Calendar, days: Sequence[str]
+) -> dict[str, DayAudit]:
+    """Audit a table of computed rows, with a column `date`, day by day.
+
+    Returns:
+        An audit for each of `days`, those without rows included.
+
+    Raises:
+        LakeError: The columns are not the declared ones, or rows are of other days.
+    """
+    types = _check_columns(connection, table, dataset)
+    contracts = list(_contracts(dataset, calendar))
+    counts = ", ".join(f"count(*) FILTER (WHERE {broken})" for broken, _ in contracts)
+    keys = ", ".join(quote(column) for column in dataset.key)
+    # The text of a row separates its values by a character that text does not hold.
+    row = ", ".join(f"coalesce(CAST({quote(c.name)} AS VARCHAR), chr(30))" for c in dataset.columns)
+    found = connection.execute(
+        f"SELECT CAST(date AS VARCHAR), count(*), "
+        f"sum(CAST(md5_number_lower(concat_ws(chr(31), {row})) AS HUGEINT)), "
+        f"{f'count(*) - count(DISTINCT ({keys}))' if keys else '0'}"
+        f"{', ' + counts if counts else ''} FROM {table} GROUP BY date"
+    ).fetchall()
+    declared = ",".join(f"{name} {kind}" for name, kind in types.items())
+    result = {day: DayAudit(0, f"{declared}:0:0", ()) for day in days}
+    for day, rows, content, repeated, *broken in found:
+        if day not in result:
+            raise LakeError(
+                f"{dataset.path}: {rows} rows are of {day}, which was not asked for.",
+                hint="Correct the SQL: join settings.days.",
+            )
+        sentences = [f"{repeated} rows repeat the key ({keys})"] if repeated else []
+        sentences += [
+            sentence.format(count=count)
+            for count, (_, sentence) in zip(broken, contracts, strict=True)
+            if count
+        ]
+        result[day] = DayAudit(rows, f"{declared}:{rows}:{content:x}", tuple(sentences))
+    return result
+
+
+def _check_columns(connection: Connection, table: str, dataset: Dataset) -> dict[str, str]:
+    found = {
+        str(name): str(kind)
+        for name, kind, *_ in connection.execute(f"DESCRIBE {table}").fetchall()
+        if name != "date"
+    }
+    for column in dataset.columns:
+        kind = found.get(column.name)
+        allowed = {"BIGINT", "VARCHAR"} if column.type is Type.ID else {sql_type(column)}
+        if kind not in allowed:
+            raise LakeError(
+                f"{dataset.path}: the column {column.name} is {kind or 'missing'}, "
+                f"declared {column.type}.",
+                hint="Make the SQL and the declaration agree.",
+            )
+    return {column.name: found[column.name] for column in dataset.columns}
+
+
+def _contracts(dataset: Dataset, calendar: Calendar) -> Iterator[tuple[str, str]]:
+    """Yield (condition of a row that breaks a contract, sentence with `{count}`)."""
+    for column in dataset.columns:
+        name = quote(column.name)
+        if column.required or column.name in dataset.key:
+            yield f"{name} IS NULL", f"{{count}} rows have no {column.name}"
+        if column.accepted:
+            words = ", ".join(text(word) for word in column.accepted)
+            yield (
+                f"{name} NOT IN ({words})",
+                f"{{count}} rows have a {column.name} that is none of {', '.join(column.accepted)}",
+            )
+        if column.type in (Type.TEXT, Type.ID) and not column.pii:
+            value = f"CAST({name} AS VARCHAR)"
+            yield (
+                f"contains({value}, '@') AND regexp_matches({value}, {text(EMAIL_PATTERN)})",
+                f"{{count}} rows hold an e-mail address in {column.name}",
+            )
+    if dataset.dated_by:
+        column = dataset.column(dataset.dated_by)
+        yield _not_on_its_day(column, calendar), f"{{count}} rows have a {column.name} of another day"
+
+
+def _not_on_its_day(column: Column, calendar: Calendar) -> str:
+    name = quote(column.name)
+    if column.type is Type.DATE:
+        first = text(calendar.start.isoformat())
+        # Who is older than the lake is filed under its first day.
+        return f"{name} <> date AND NOT ({name} < {first} AND date = {first})"
+    return f"CAST(timezone({text(calendar.timezone)}, {name}) AS DATE) <> date"

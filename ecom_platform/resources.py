@@ -1,0 +1,74 @@
+"""What a run holds: a scratch folder, the engine, the lake, a snapshot of the source.
+
+The one place that says which lake and which source an environment has.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from ecom_platform.engines.duckdb import Engine
+from ecom_platform.lake.failures import explain_errors
+from ecom_platform.lake.io_manager import LakeIOManager
+from ecom_platform.lake.publish import Lake
+from ecom_platform.lake.storage import FolderStorage, open_storage
+from ecom_platform.sources import open_source
+from ecom_platform.sources.run_snapshot import RunSnapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ecom_platform.datasets import Dataset
+    from ecom_platform.settings import Settings
+
+
+def build_resources(
+    settings: Settings, datasets: Sequence[Dataset]
+) -> dict[str, dg.ResourceDefinition]:
+    """Build the resources that the assets ask for: `engine`, `lake`, `source`.
+
+    Args:
+        settings: Which lake, which source, how much memory.
+        datasets: All that the lake holds.
+    """
+
+    @dg.resource(description="Runs the SQL files, in a scratch folder of the run's own.")
+    def engine(_: dg.InitResourceContext) -> Iterator[Engine]:
+        storage = open_storage(settings.lake)
+        lake = [storage.root] if isinstance(storage, FolderStorage) else []
+        with tempfile.TemporaryDirectory(prefix="ecom-", ignore_cleanup_errors=True) as scratch:
+            yield Engine(settings, Path(scratch), lake)
+
+    @dg.io_manager(
+        description=f"Partitions of the lake {settings.lake}",
+        required_resource_keys={"engine"},
+    )
+    def lake(context: dg.InitResourceContext) -> LakeIOManager:
+        engine: Engine = context.resources.engine
+        opened = Lake(
+            open_storage(settings.lake),
+            settings.calendar,
+            engine.scratch,
+            context.run_id or "",
+        )
+        with explain_errors(settings.retry_seconds):
+            opened.remember(datasets)
+        return LakeIOManager(opened, engine, {dataset.path: dataset for dataset in datasets})
+
+    @dg.resource(
+        description=f"One snapshot of the source ({settings.source_kind}) for each run.",
+        required_resource_keys={"engine"},
+    )
+    def source(context: dg.InitResourceContext) -> Iterator[RunSnapshot]:
+        engine: Engine = context.resources.engine
+        snapshot = RunSnapshot(open_source(settings), engine.scratch)
+        try:
+            yield snapshot
+        finally:
+            snapshot.close()
+
+    return {"engine": engine, "lake": lake, "source": source}

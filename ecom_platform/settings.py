@@ -1,0 +1,236 @@
+"""Every setting, its default and its meaning: the only place that reads the environment.
+
+The settings reference in docs/ is generated from this file.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from functools import cached_property
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from ecom_platform.calendar import Calendar
+from ecom_platform.errors import SettingsError
+
+#: What Dagster calls this code location, everywhere.
+CODE_LOCATION = "ecom_platform"
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?")
+
+SOURCE_COLUMNS = {
+    "orders": ("id", "customer_id", "total_amount", "created_at", "status"),
+    "customers": ("id", "email", "region", "signup_date"),
+    "payments": ("id", "order_id", "amount", "status", "paid_at"),
+}
+
+DEFAULT_PAYMENT_STATUSES = {
+    "completed": ["completed", "complete", "paid", "succeeded", "success", "captured", "settled"],
+    "pending": [
+        "pending", "authorized", "authorised", "processing", "requires_action",
+        "requires_capture", "requires_confirmation", "requires_payment_method", "created",
+        "open", "initiated", "in_progress", "awaiting_payment",
+    ],
+    "failed": [
+        "failed", "failure", "declined", "canceled", "cancelled", "expired", "rejected", "error",
+        "voided", "void",
+    ],
+    "refunded": [
+        "refunded", "refund", "partially_refunded", "chargeback", "charged_back", "reversed",
+    ],
+}  # fmt: skip
+
+
+class Settings(BaseSettings):
+    """The platform's settings, read from `ECOM_*` environment variables and `.env`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ECOM_", env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    source: SecretStr | None = Field(
+        default=None,
+        description="Where the shop's data is: `postgresql://…`, or a folder of files as "
+        "`file:///folder` or `s3://bucket/prefix`.",
+    )
+    lake: str = Field(
+        default="lake",
+        description="Where the lake is: a folder, or `s3://bucket/prefix`. For S3 the standard "
+        "`AWS_*` variables are honoured, `AWS_ENDPOINT_URL` included.",
+    )
+    start_date: date = Field(
+        default=date(2024, 1, 1),
+        description="The first business day of the lake, as YYYY-MM-DD. Rows without a day of "
+        "their own are filed under it.",
+    )
+    timezone: str = Field(
+        default="UTC", description="The business timezone (IANA name): what a day is."
+    )
+    source_timezone: str = Field(
+        default="UTC",
+        description="The timezone (IANA name) of source timestamps that carry none.",
+    )
+    source_timestamp_format: str | None = Field(
+        default=None,
+        description="How text timestamps in CSV and JSON Lines files are written, as a strptime "
+        "pattern such as `%d/%m/%Y %H:%M`. Unset: ISO 8601.",
+    )
+    source_delimiter: str = Field(
+        default=",", min_length=1, max_length=1, description="The delimiter of CSV files."
+    )
+    source_connections: int = Field(
+        default=3, ge=1, le=16, description="Connections to read a database with, at once."
+    )
+    source_statement_timeout: int = Field(
+        default=900, ge=1, description="Seconds after which the database ends a statement of ours."
+    )
+    tables: dict[str, str] = Field(
+        default_factory=dict,
+        description="The source's own table names, as JSON: "
+        '`{"orders": "shop.sales_order"}`. For files: the file or folder name.',
+    )
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="The source's own column names, as JSON: "
+        '`{"orders.created_at": "placed_at"}`.',
+    )
+    retention_days: int = Field(
+        default=90, ge=1, le=730, description="The window of `customer_retention_rate`, in days."
+    )
+    void_order_statuses: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("cancelled", "canceled", "void", "test", "deleted"),
+        description="Order statuses, comma-separated, that do not count for retention.",
+    )
+    payment_statuses: dict[Literal["completed", "pending", "failed", "refunded"], list[str]] = (
+        Field(
+            default_factory=dict,
+            description="The shop's own words for payment statuses, as JSON, added to the "
+            'built-in ones: `{"completed": ["abgeschlossen"]}`. All others become `other`.',
+        )
+    )
+    quarantine_max_share: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="A day fails when more than this share of its rows is quarantined, and more "
+        "than `ECOM_QUARANTINE_MIN_ROWS` are.",
+    )
+    quarantine_min_rows: int = Field(
+        default=5, ge=0, description="Up to this many quarantined rows never fail a day."
+    )
+    email_hmac_key: SecretStr | None = Field(
+        default=None,
+        description="The secret key (at least 32 characters) of the e-mail HMAC in cleaned "
+        "customers. Unset: a key is made once and kept in `$DAGSTER_HOME/email_hmac.key`.",
+    )
+    retry_seconds: int = Field(
+        default=10,
+        ge=0,
+        description="Seconds until a step that met a passing failure, such as a server that "
+        "does not answer, tries again; twice at most, the second time after twice as long.",
+    )
+    engine: Literal["duckdb"] = Field(default="duckdb", description="What runs the SQL.")
+    engine_memory: str = Field(
+        default="2GB",
+        pattern=r"^\d+(\.\d+)?\s?[KMG]i?B$",
+        description="Memory of the engine; beyond it, it spills to scratch.",
+    )
+    engine_threads: int | None = Field(
+        default=None, ge=1, description="Threads of the engine. Unset: one for each core."
+    )
+
+    @field_validator("timezone", "source_timezone")
+    @classmethod
+    def _is_a_timezone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("not an IANA timezone name such as Europe/Berlin")
+        return value
+
+    @field_validator("void_order_statuses", mode="before")
+    @classmethod
+    def _split_words(cls, value: object) -> object:
+        words = value.split(",") if isinstance(value, str) else value
+        if isinstance(words, list | tuple):
+            return tuple(str(word).strip().lower() for word in words if str(word).strip())
+        return value
+
+    @field_validator("tables")
+    @classmethod
+    def _tables_are_identifiers(cls, value: dict[str, str]) -> dict[str, str]:
+        for table, name in value.items():
+            if table not in SOURCE_COLUMNS:
+                raise ValueError(f"{table!r} is none of {', '.join(SOURCE_COLUMNS)}")
+            if not _IDENTIFIER.fullmatch(name):
+                raise ValueError(f"the name of {table} is not a plain identifier")
+        return value
+
+    @field_validator("columns")
+    @classmethod
+    def _columns_are_identifiers(cls, value: dict[str, str]) -> dict[str, str]:
+        known = {f"{table}.{column}" for table, cols in SOURCE_COLUMNS.items() for column in cols}
+        for column, name in value.items():
+            if column not in known:
+                raise ValueError(f"{column!r} is not a column such as orders.created_at")
+            if not _IDENTIFIER.fullmatch(name) or "." in name:
+                raise ValueError(f"the name of {column} is not a plain identifier")
+        return value
+
+    @field_validator("email_hmac_key")
+    @classmethod
+    def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 32:  # noqa: PLR2004
+            raise ValueError("shorter than 32 characters")
+        return value
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        """The business calendar these settings describe."""
+        return Calendar(self.timezone, self.start_date)
+
+    @property
+    def source_kind(self) -> str:
+        """What the source is: `postgres`, `file`, `s3`, or `unknown`."""
+        address = self.source.get_secret_value() if self.source else ""
+        scheme = address.partition("://")[0]
+        kinds = {"postgresql": "postgres", "postgres": "postgres", "file": "file", "s3": "s3"}
+        return kinds.get(scheme, "unknown")
+
+    @property
+    def payment_status_words(self) -> dict[str, str]:
+        """The one table of status words: the source's word -> normalised status."""
+        words = {
+            word: status for status, group in DEFAULT_PAYMENT_STATUSES.items() for word in group
+        }
+        for status, group in self.payment_statuses.items():
+            words.update({word.strip().lower(): status for word in group})
+        return words
+
+    def source_table(self, table: str) -> str:
+        """Return the source's name of `orders`, `customers` or `payments`."""
+        return self.tables.get(table, table)
+
+    def source_column(self, table: str, column: str) -> str:
+        """Return the source's name of a column."""
+        return self.columns.get(f"{table}.{column}", column)
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        SettingsError: A setting is wrong; the message names its variable.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = [
+            f"ECOM_{str(problem['loc'][0]).upper()}: {problem['msg'].removeprefix('Value error, ')}"
+            for problem in error.errors(include_input=False, include_url=False)
+        ]
+        raise SettingsError(
+            "\n".join(problems), hint="See the settings reference, docs/reference/settings.md."
+        ) from None

@@ -1,0 +1,83 @@
+"""What every source offers: days of a table, read in one consistent snapshot.
+
+A source knows nothing of the lake. It writes plain Parquet files to a scratch
+folder, in the columns of the raw datasets (`datasets.RAW`) plus `date`, the
+business day the row is filed under.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from datetime import date
+    from decimal import Decimal
+    from pathlib import Path
+
+#: The column that carries a row's money, for reconciliation.
+AMOUNT_COLUMN = {"orders": "total_amount", "payments": "amount"}
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What the source itself says of one day of one table.
+
+    Args:
+        rows: Number of rows.
+        amount: Sum of the money column as stored, unrounded, without values that are
+            not finite numbers; None for a table without money.
+    """
+
+    rows: int
+    amount: Decimal | None
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """Some days of one table, in Parquet files of a scratch folder.
+
+    Args:
+        files: Parquet files of the raw schema plus `date` (DATE). Rows of bad days are
+            not in them. No file at all means that no day has a row.
+        totals: Per day that has rows, as the source counted them.
+        bad_days: ISO day -> why that day could not be read. The other days are good.
+    """
+
+    files: list[Path]
+    totals: dict[date, Totals]
+    bad_days: dict[str, str] = field(default_factory=dict[str, str])
+
+
+class Snapshot(Protocol):
+    """One consistent view of the three tables."""
+
+    def extract(self, table: str, first: date, last: date, scratch: Path) -> Extraction:
+        """Read the business days `first` to `last` of `orders`, `customers` or `payments`.
+
+        Rows without a business day of their own (no or unreadable timestamp) are filed
+        under the first partition of the calendar, and extracted with it.
+
+        Raises:
+            SourceError: The table cannot be read as declared, whatever the day.
+            SourceUnavailableError: The source does not answer now.
+        """
+        ...
+
+
+class Source(Protocol):
+    """A place that holds the three tables."""
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """Open a consistent, read-only view; it is released when the context ends."""
+        ...
+
+    def check(self) -> list[str]:
+        """Check that the three tables can be read; return one line of facts for each.
+
+        Raises:
+            SourceError: A table or column is missing or of the wrong type.
+            SourceUnavailableError: The source does not answer now.
+        """
+        ...

@@ -1,0 +1,218 @@
+"""A shop's PostgreSQL database as a source: days of its tables, read in one snapshot.
+
+The dialect, and how rows become files, are in `postgres/`; here is who reads what, and when.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from decimal import Decimal
+from functools import partial
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from ecom_platform.calendar import ONE_DAY
+from ecom_platform.settings import SOURCE_COLUMNS
+from ecom_platform.sources.base import Extraction, Totals
+from ecom_platform.sources.postgres.address import parse_address
+from ecom_platform.sources.postgres.catalog import DATASETS, catalog_query, describe_table
+from ecom_platform.sources.postgres.connection import open_connections
+from ecom_platform.sources.postgres.queries import DATED_BY, PARENT, ShopQueries, tables_needed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from datetime import date
+    from pathlib import Path
+
+    from ecom_platform.settings import Settings
+    from ecom_platform.sources.postgres.catalog import SourceTable
+    from ecom_platform.sources.postgres.connection import Connection, Connections
+
+#: Fewer rows than these are read sooner than more connections are open.
+PARALLEL_ROWS = 50_000
+
+
+class DatabaseSource:
+    """Orders, customers and payments in PostgreSQL.
+
+    Args:
+        settings: The address, names of tables and columns, zones, connections, timeout.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @contextmanager
+    def snapshot(self) -> Generator[DatabaseSnapshot]:
+        """Open a consistent, read-only view; it is released when the context ends.
+
+        Raises:
+            SourceError: The database refuses the connection for good.
+            SourceUnavailableError: The database does not answer now.
+        """
+        source = self._settings.source
+        address = parse_address(source.get_secret_value() if source else "")
+        with open_connections(address, self._settings.source_statement_timeout) as connections:
+            yield DatabaseSnapshot(self._settings, connections)
+
+    def check(self) -> list[str]:
+        """Check that the three tables can be read; return a line of facts for each.
+
+        Lines that begin with `Warning` follow the table they are about.
+
+        Raises:
+            SourceError: A table or column is missing, of the wrong type, or may not be read.
+            SourceUnavailableError: The database does not answer now.
+        """
+        with self.snapshot() as snapshot:
+            return [line for table in SOURCE_COLUMNS for line in snapshot.facts(table)]
+
+
+class DatabaseSnapshot:
+    """The three tables as they were at one moment.
+
+    Args:
+        settings: As for `DatabaseSource`.
+        connections: All on one snapshot of the database.
+    """
+
+    def __init__(self, settings: Settings, connections: Connections) -> None:
+        self._settings = settings
+        self._connections = connections
+        self._tables: dict[str, SourceTable] = {}
+
+    def extract(self, table: str, first: date, last: date, scratch: Path) -> Extraction:
+        """Read the business days `first` to `last` of `orders`, `customers` or `payments`.
+
+        Raises:
+            SourceError: The table cannot be read as declared, whatever the day.
+            SourceUnavailableError: The database, or the snapshot, was lost.
+        """
+        queries = self._queries(table)
+        pieces = self._pieces(queries, table, first, last)
+        tasks: list[Callable[[Connection], Any]] = [
+            partial(_read_totals, queries.totals(table, first, last))
+        ]
+        for number, (sql, start, end) in enumerate(pieces):
+            path = scratch / f"{table}-{number}.parquet"
+            tasks.append(partial(self._write, table, sql, start, end, path))
+        totals, *files = self._run(tasks, self._settings.source_connections if pieces[1:] else 1)
+        return Extraction([file for file in files if file], totals)
+
+    def facts(self, table: str) -> list[str]:
+        """Return what the doctor says of a table: a line of facts, then its warnings."""
+        queries = self._queries(table)
+        described = self._tables[table]
+        (connection,) = self._connections.get(1)
+        (span,) = connection.rows(queries.span(table))
+        about = connection.plan(f"select from {described.sql}")["Plan Rows"]
+        types = ", ".join(
+            f"{self._settings.source_column(table, name)} {column.declared}"
+            for name, column in described.columns.items()
+        )
+        dated_by = self._settings.source_column(table, DATED_BY[table])
+        facts = f"{table}: table {described.name}, about {about:,} rows ({types}); {dated_by} "
+        facts += f"from {span['oldest']} to {span['newest']}" if span["oldest"] else "is never set"
+        return [facts, *self._warnings(table)]
+
+    def _warnings(self, table: str) -> Iterator[str]:
+        described = self._tables[table]
+        prefix = f"Warning, table {described.name}:"
+        looked_up = [DATED_BY[table], *([PARENT[table][1]] if table == "payments" else [])]
+        for name in looked_up if described.blocks is not None else ():
+            if not described[name].indexed:
+                own = self._settings.source_column(table, name)
+                yield f"{prefix} no index begins with {own}, so that every day reads the whole."
+        if any(table == parent for parent, _ in PARENT.values()) and not described["id"].unique:
+            yield (
+                f"{prefix} nothing proves its ids unique, so that looking rows up there is slower."
+            )
+        if described.row_security:
+            yield f"{prefix} row-level security may hide rows from the database user."
+
+    def _queries(self, table: str) -> ShopQueries:
+        for name in tables_needed(table):
+            if name not in self._tables:
+                (connection,) = self._connections.get(1)
+                rows = connection.rows(catalog_query(self._settings.source_table(name)))
+                self._tables[name] = describe_table(self._settings, name, rows)
+        return ShopQueries(self._tables, self._settings.calendar, self._settings.source_timezone)
+
+    def _pieces(
+        self, queries: ShopQueries, table: str, first: date, last: date
+    ) -> list[tuple[str, date, date]]:
+        """Return queries that together read the days, each with its own first and last day."""
+        whole = queries.extraction(table, first, last)
+        count = self._settings.source_connections
+        if count == 1 or first == last:
+            return [(whole, first, last)]
+        (connection,) = self._connections.get(1)
+        plan = connection.plan(whole)
+        if plan["Plan Rows"] < PARALLEL_ROWS:
+            return [(whole, first, last)]
+        described = self._tables[table]
+        if described.blocks is not None and _scans(plan, described.alias):
+            # All of the table is read anyway: each connection reads its share of it.
+            edges = [described.blocks * part // count for part in range(count)]
+            return [
+                (queries.extraction(table, first, last, blocks), first, last)
+                for blocks in zip(edges, [*edges[1:], None], strict=True)
+            ]
+        days = (last - first).days + 1
+        parts = min(days, count)
+        starts = [first + days * part // parts * ONE_DAY for part in range(parts)]
+        ends = [*(start - ONE_DAY for start in starts[1:]), last]
+        return [
+            (queries.extraction(table, start, end), start, end)
+            for start, end in zip(starts, ends, strict=True)
+        ]
+
+    def _write(
+        self, table: str, sql: str, first: date, last: date, path: Path, connection: Connection
+    ) -> Path | None:
+        from ecom_platform.sources.postgres.transfer import RawFile
+
+        file = RawFile(path, DATASETS[table], self._settings.calendar, first, last)
+        return file.write(connection.batches(sql))
+
+    def _run(self, tasks: list[Callable[[Connection], Any]], count: int) -> list[Any]:
+        """Run tasks, each on a connection of its own, so many at a time."""
+        connections = self._connections.get(count)
+        idle: SimpleQueue[Connection] = SimpleQueue()
+        for connection in connections:
+            idle.put(connection)
+
+        def run(task: Callable[[Connection], Any]) -> Any:
+            connection = idle.get()
+            try:
+                return task(connection)
+            finally:
+                idle.put(connection)
+
+        with ThreadPoolExecutor(count) as pool:
+            futures = [pool.submit(run, task) for task in tasks]
+            try:
+                for future in as_completed(futures):
+                    future.result()
+            except BaseException:
+                # Also when the run is interrupted: the database must not go on in vain.
+                pool.shutdown(wait=False, cancel_futures=True)
+                for connection in connections:
+                    connection.cancel()
+                raise
+        return [future.result() for future in futures]
+
+
+def _read_totals(sql: str, connection: Connection) -> dict[date, Totals]:
+    return {
+        row["day"]: Totals(row["rows"], None if row["amount"] is None else Decimal(row["amount"]))
+        for row in connection.rows(sql)
+    }
+
+
+def _scans(plan: dict[str, Any], alias: str) -> bool:
+    """Say whether a plan reads all of a table (or of a partition of it)."""
+    if plan["Node Type"] == "Seq Scan":
+        return plan["Alias"] == alias or plan["Alias"].startswith(f"{alias}_")
+    return any(_scans(part, alias) for part in plan.get("Plans", ()))

@@ -1,0 +1,151 @@
+# ADBC's own annotations leave parameters and rows unknown.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
+"""The demo shop's tables in PostgreSQL: their schema, and how they are filled.
+
+What is in them comes from `rows`; how the platform reads them is `sources.database`.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from ecom_platform.errors import SourceError, SourceUnavailableError
+from ecom_platform.sources.demo_shop.demand import plan
+from ecom_platform.sources.demo_shop.rows import Rows, customer_rows, order_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from adbc_driver_postgresql.dbapi import Cursor
+
+    from ecom_platform.sources.demo_shop.demand import DemoShop
+
+MARK = "Simulated by ecom_platform; made anew by every demo."
+
+#: As in a shop that has lived for some years. Its customers have a primary key. Its orders and
+#: payments come from tills and payment providers through a queue that delivers at least once,
+#: into tables that check little: no primary key, no scale of money, nothing but the id
+#: required, and no foreign keys. So what `dirt.RATES` lists can be in them.
+TABLES = {
+    "customers": "id bigint PRIMARY KEY, email text, region text, signup_date date",
+    "orders": "id bigint NOT NULL, customer_id bigint, total_amount numeric, "
+    "created_at timestamptz, status text",
+    "payments": "id bigint NOT NULL, order_id bigint, amount numeric, status text, "
+    "paid_at timestamptz",
+}
+INDEXES = {
+    "orders": ("id", "customer_id", "created_at"),
+    "payments": ("id", "order_id", "paid_at"),
+}
+
+#: Rows sent to the database at once.
+SENT_ROWS = 50_000
+
+
+def load_demo_shop(
+    dsn: str, shop: DemoShop, progress: Callable[[int, int], None] | None = None
+) -> dict[str, int]:
+    """Make `customers`, `orders` and `payments` anew and fill them, in one transaction.
+
+    The tables are as the shop stands at the end of its last day. Whoever reads them meanwhile
+    waits; after an error, what was there before is still there.
+
+    Args:
+        dsn: `postgresql://` address of the database.
+        shop: Which shop.
+        progress: Called now and then with the orders sent and the orders in all.
+
+    Returns:
+        Rows by table.
+
+    Raises:
+        SourceError: A table of that name exists that no demo has made, or the database refuses.
+        SourceUnavailableError: The database does not answer.
+    """
+    # Slow to import, and not needed where the platform runs on a real shop.
+    from adbc_driver_postgresql import dbapi
+
+    demand = plan(shop)
+    total = int(demand.orders.sum())
+    _, now = shop.calendar.bounds(shop.last_day, shop.last_day)
+    sent = dict.fromkeys(TABLES, 0)
+    try:
+        connection = dbapi.connect(dsn)
+    except dbapi.Error:
+        raise SourceUnavailableError(
+            "The database of the demo shop does not answer.",
+            hint="Check its address, and that the server runs.",
+        ) from None
+    try:
+        with closing(connection), connection.cursor() as cursor:
+            _create(cursor)
+            sending: Future[None] | None = None
+            everything = chain(customer_rows(shop, demand), order_rows(shop, demand, now))
+            with ThreadPoolExecutor(1) as sender:  # the next rows are made while these are sent
+                for table, rows, as_text in _gathered(everything):
+                    if sending:
+                        sending.result()
+                    sending = sender.submit(_send, cursor, table, rows, as_text)
+                    sent[table] += rows.num_rows
+                    if progress:
+                        progress(sent["orders"], total)
+            if sending:
+                sending.result()
+            for table, columns in INDEXES.items():
+                for column in columns:
+                    cursor.execute(f"CREATE INDEX ON {table} ({column})")
+            for table in TABLES:
+                cursor.execute(f"ANALYZE {table}")
+            connection.commit()
+    except dbapi.Error as error:
+        raise SourceError(
+            f"The database does not take the demo shop: {str(error).splitlines()[0]}",
+            hint="Give the demo an empty database of its own, with room on its disk.",
+        ) from None
+    return sent
+
+
+def _create(cursor: Cursor) -> None:
+    cursor.execute(
+        "SELECT string_agg(name, ', ') FROM unnest(string_to_array($1, ' ')) AS name "
+        "WHERE to_regclass(name) IS NOT NULL "
+        "AND obj_description(to_regclass(name), 'pg_class') IS DISTINCT FROM $2",
+        (" ".join(TABLES), MARK),
+    )
+    [[strangers]] = cursor.fetchall()
+    if strangers:
+        raise SourceError(
+            f"The database already has {strangers}, which no demo has made. Nothing was changed.",
+            hint="Give the demo an empty database of its own.",
+        )
+    for table, columns in TABLES.items():
+        cursor.execute(f"DROP TABLE IF EXISTS {table}")
+        cursor.execute(f"CREATE TABLE {table} ({columns})")
+        cursor.execute(f"COMMENT ON TABLE {table} IS '{MARK}'")
+
+
+def _gathered(everything: Iterable[Rows]) -> Iterator[tuple[str, pa.Table, bool]]:
+    """Join batches of the same kind into tables of SENT_ROWS rows and more."""
+    waiting: dict[tuple[str, bool], list[pa.RecordBatch]] = {}
+    for table, batch, as_text in everything:
+        batches = waiting.setdefault((table, as_text), [])
+        batches.append(batch)
+        if sum(map(len, batches)) >= SENT_ROWS:
+            yield table, pa.Table.from_batches(waiting.pop((table, as_text))), as_text
+    for (table, as_text), batches in waiting.items():
+        yield table, pa.Table.from_batches(batches), as_text
+
+
+def _send(cursor: Cursor, table: str, rows: pa.Table, as_text: bool) -> None:
+    if not as_text:
+        cursor.adbc_ingest(table, rows, mode="append")
+        return
+    types = [column.split()[1] for column in TABLES[table].split(", ")]
+    values = ", ".join(f"${place}::{type_}" for place, type_ in enumerate(types, 1))
+    cursor.executemany(f"INSERT INTO {table} VALUES ({values})", rows)

@@ -1,0 +1,117 @@
+"""The texts of the source's files, each file parsed once into a scratch folder.
+
+What a file may look like is in `file_formats.py`, what its texts mean in `file_sql.py`.
+"""
+
+# Arrow's own annotations are partly unknown.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from ecom_platform.datasets import Type
+from ecom_platform.settings import SOURCE_COLUMNS
+from ecom_platform.sources.file_faults import BrokenFileError
+from ecom_platform.sources.file_formats import read_rows
+from ecom_platform.sources.file_layout import suffix_of
+from ecom_platform.sources.file_sql import DATASETS, text_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date
+    from pathlib import Path
+
+    from ecom_platform.settings import Settings
+    from ecom_platform.sources.file_store import FileStore, StoredFile
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """What became of a file.
+
+    Args:
+        path: Its texts, as Parquet of `file_sql.text_schema`; not there when it is broken.
+        rows: Number of rows.
+        integers: Id columns that the file declares to be integers.
+        broken: Why it cannot be read, naming file and line; empty when it could.
+    """
+
+    path: Path
+    rows: int = 0
+    integers: frozenset[str] = frozenset()
+    broken: str = ""
+
+
+class TextFiles:
+    """The files of one snapshot, parsed as they are asked for.
+
+    Args:
+        settings: How the files are written.
+        store: Where they are.
+        scratch: Where their texts go.
+    """
+
+    def __init__(self, settings: Settings, store: FileStore, scratch: Path) -> None:
+        self._settings = settings
+        self._store = store
+        self._scratch = scratch
+        self._parsed: dict[StoredFile, TextFile] = {}
+
+    def parse(
+        self, table: str, files: Iterable[tuple[StoredFile, date | None]]
+    ) -> list[tuple[date | None, TextFile]]:
+        """Parse files of a table, with the days of their folders; return both in order.
+
+        Raises:
+            SourceUnavailableError: A file was replaced since it was listed.
+        """
+        days = dict(files)
+        fresh = [file for file in days if file not in self._parsed]
+        with closing(self._store.fetch(fresh, self._scratch)) as fetched:
+            for file, copy in fetched:
+                target = self._scratch / f"texts-{len(self._parsed)}.parquet"
+                try:
+                    parsed = self._parse(table, file, copy, days[file], target)
+                except BrokenFileError as error:
+                    target.unlink(missing_ok=True)
+                    parsed = TextFile(target, broken=error.about(file.path))
+                self._store.confirm(file)
+                self._parsed[file] = parsed
+        return [(day, self._parsed[file]) for file, day in days.items()]
+
+    def _parse(
+        self, table: str, file: StoredFile, copy: Path, day: date | None, target: Path
+    ) -> TextFile:
+        settings, suffix = self._settings, suffix_of(file.path)
+        names = {name: settings.source_column(table, name) for name in SOURCE_COLUMNS[table]}
+        ids = [name for name in names if DATASETS[table].column(name).type is Type.ID]
+        schema, rows = text_schema(table), 0
+        is_iso = suffix == ".parquet" or not settings.source_timestamp_format
+        constants = [pa.scalar(day, pa.date32()), pa.scalar(is_iso)]
+        try:
+            stream = copy.open("rb")
+        except OSError as error:
+            raise BrokenFileError(f"cannot be opened: {error.strerror}") from error
+        with stream, parquet.ParquetWriter(target, schema, compression="lz4") as writer:
+            texts = read_rows(
+                stream,
+                suffix,
+                list(dict.fromkeys(names.values())),
+                ids=frozenset(names[name] for name in ids),
+                delimiter=settings.source_delimiter,
+            )
+            for batch in texts.batches:
+                columns = [
+                    *(batch.column(name) for name in names.values()),
+                    *(pa.repeat(value, batch.num_rows) for value in constants),
+                ]
+                writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+                rows += batch.num_rows
+        integers = frozenset(name for name in ids if names[name] in texts.integers)
+        return TextFile(target, rows, integers)

@@ -1,0 +1,116 @@
+"""The shop as files, in a folder or in S3: the source, and what the doctor says of it.
+
+Rows are read in `file_snapshot.py`; layouts, formats and SQL have modules of their own.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from ecom_platform.errors import SettingsError, SourceError
+from ecom_platform.settings import SOURCE_COLUMNS
+from ecom_platform.sources.file_faults import BrokenFileError
+from ecom_platform.sources.file_formats import read_rows
+from ecom_platform.sources.file_layout import find_layout, suffix_of
+from ecom_platform.sources.file_snapshot import FilesSnapshot
+from ecom_platform.sources.file_sql import FileSql
+from ecom_platform.sources.file_store import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from ecom_platform.settings import Settings
+    from ecom_platform.sources.file_layout import Layout
+    from ecom_platform.sources.file_store import FileStore
+
+
+class FilesSource:
+    """A folder or an S3 prefix that holds the three tables as files.
+
+    Each table has one layout of its own: `orders.csv`, `orders/*.csv`, or day folders
+    `orders/date=YYYY-MM-DD/*`; `.csv` and `.jsonl`, plain or `.gz`, or `.parquet`. In day
+    folders the folder says the business day of its rows, whatever their timestamps say.
+
+    Args:
+        settings: The address, and how the files are written.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @contextmanager
+    def snapshot(self) -> Generator[FilesSnapshot]:
+        """List the files; read only these versions of them while the context lasts.
+
+        Raises:
+            SettingsError: The delimiter or the pattern of timestamps is none.
+            SourceError: The folder or bucket is not there, or not allowed.
+            SourceUnavailableError: S3 does not answer now.
+        """
+        _check_settings(self._settings)
+        with TemporaryDirectory(prefix="ecom-files-", ignore_cleanup_errors=True) as scratch:
+            yield FilesSnapshot(self._settings, self._store(), Path(scratch))
+
+    def check(self) -> list[str]:
+        """Check the layout of each table, and the columns of its last file."""
+        _check_settings(self._settings)
+        store = self._store()
+        top = store.files()
+        return [
+            self._facts(store, find_layout(store, table, self._settings.source_table(table), top))
+            for table in SOURCE_COLUMNS
+        ]
+
+    def _store(self) -> FileStore:
+        source = self._settings.source
+        return open_store(source.get_secret_value() if source else "")
+
+    def _facts(self, store: FileStore, layout: Layout) -> str:
+        settings, files = self._settings, [file for file, _ in layout.dated_files]
+        facts = [layout.pattern, f"{len(files):,} files" if len(files) != 1 else "1 file"]
+        facts.append(f"{sum(file.size for file in files):,} bytes")
+        if layout.is_daily:
+            days = sorted([*layout.days, *layout.bad_days])
+            missing = (days[-1] - days[0]).days + 1 - len(days)
+            facts += [f"{days[0]} to {days[-1]}", f"{missing:,} days missing between"]
+            facts += sorted(layout.bad_days.values())
+        if files:
+            last = files[-1]
+            columns = [
+                settings.source_column(layout.table, name) for name in SOURCE_COLUMNS[layout.table]
+            ]
+            try:
+                with store.open(last) as stream:
+                    read_rows(
+                        stream, suffix_of(last.path), columns, delimiter=settings.source_delimiter
+                    )
+            except BrokenFileError as error:
+                raise SourceError(
+                    f"{store.uri}/{error.about(last.path)}.",
+                    hint="Replace the file by a whole one, or say in ECOM_COLUMNS how its "
+                    "columns are named.",
+                ) from error
+            facts.append(f"columns checked in {last.path}")
+        return f"{layout.table}: {', '.join(facts)}"
+
+
+def _check_settings(settings: Settings) -> None:
+    if settings.source_delimiter in '"\r\n':
+        raise SettingsError(
+            "ECOM_SOURCE_DELIMITER is a quote or a line end.",
+            hint="Set it to the character between the fields of a line.",
+        )
+    try:
+        with duckdb.connect() as db:
+            db.execute(FileSql(settings).pattern_test())
+    except duckdb.Error:
+        raise SettingsError(
+            f"ECOM_SOURCE_TIMESTAMP_FORMAT is no strptime pattern: "
+            f"{settings.source_timestamp_format}",
+            hint="Write it like %d/%m/%Y %H:%M, or unset it for ISO 8601.",
+        ) from None

@@ -1,0 +1,211 @@
+"""What PostgreSQL's catalog says of the three tables, and whether they can be read as declared.
+
+How a column becomes a value is in `values.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ecom_platform.datasets import RAW, Type
+from ecom_platform.errors import SourceError
+from ecom_platform.settings import SOURCE_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ecom_platform.settings import Settings
+
+DATASETS = {dataset.name: dataset for dataset in RAW}
+INTEGERS = ("int2", "int4", "int8")
+FLOATS = ("float4", "float8")
+
+_ALIAS = {"orders": "o", "customers": "c", "payments": "p"}
+_MONEY = {
+    "numeric": "numeric",
+    "int2": "smallint",
+    "int4": "integer",
+    "int8": "bigint",
+    "float4": "real",
+    "float8": "double precision",
+    "money": "money",
+}
+_TIME = {"timestamptz": "timestamp with time zone", "timestamp": "timestamp", "date": "date"}
+#: What may become a lake type, where not everything may: `pg_type.typname` -> what users write.
+_ACCEPTED = {Type.MONEY: _MONEY, Type.INSTANT: _TIME, Type.DATE: _TIME}
+_TYPMOD_HEADER = 4  # numeric: ((precision << 16) | scale in 11 bits, signed) + 4
+
+
+@dataclass(frozen=True)
+class SourceColumn:
+    """A column as the catalog describes it.
+
+    Args:
+        name: Our name of it.
+        sql: How a query refers to it: alias and quoted name.
+        kind: `pg_type.typname`; of a domain, of the type beneath.
+        declared: The type as users write it, such as `numeric(12,2)`.
+        type: The lake's type of it.
+        numeric: Declared (precision, scale) of a numeric, where it has them.
+        unique: Whether an index proves its values unique.
+        indexed: Whether an index begins with it.
+    """
+
+    name: str
+    sql: str
+    kind: str
+    declared: str
+    type: Type
+    numeric: tuple[int, int] | None
+    unique: bool
+    indexed: bool
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """A table or view as the catalog describes it.
+
+    Args:
+        name: Its name in the source.
+        sql: How FROM refers to it: quoted name and alias.
+        alias: Its alias, the same in every query.
+        columns: Our column name -> column.
+        blocks: Pages of its largest part; None where rows have no address (a view).
+        row_security: Whether policies hide rows from the user we connect as.
+    """
+
+    name: str
+    sql: str
+    alias: str
+    columns: Mapping[str, SourceColumn]
+    blocks: int | None
+    row_security: bool
+
+    def __getitem__(self, column: str) -> SourceColumn:
+        return self.columns[column]
+
+
+def quote(identifier: str) -> str:
+    """Quote an identifier."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Quote a text value."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _quoted_name(name: str) -> str:
+    return ".".join(quote(part) for part in name.split("."))
+
+
+def catalog_query(name: str) -> str:
+    """Return the query for the columns of a table; no row where there is no such table.
+
+    Columns: `blocks`, `row_security` (of the table), `column`, `kind`, `declared`, `typmod`,
+    `unique`, `indexed`, `may_read`, `user` (of each column).
+    """
+    index = (
+        "select from pg_index as i where i.indrelid = t.oid and i.indisvalid "
+        "and i.indpred is null and i.indkey[0] = a.attnum"
+    )
+    return f"""
+        select
+            case when t.relkind in ('r', 'p', 'm') then
+                coalesce(
+                    (select max(pg_relation_size(relid)) from pg_partition_tree(t.oid)),
+                    pg_relation_size(t.oid)
+                ) / current_setting('block_size')::int8
+            end as blocks,
+            row_security_active(t.oid) as row_security,
+            a.attname::text as "column",
+            coalesce(beneath.typname, type.typname)::text as kind,
+            format_type(a.atttypid, a.atttypmod) as declared,
+            case when beneath.oid is null then a.atttypmod else type.typtypmod end as typmod,
+            -- A child table of plain inheritance is not covered by its parent's index.
+            (t.relkind <> 'r' or not t.relhassubclass)
+                and exists ({index} and i.indisunique and i.indnkeyatts = 1) as "unique",
+            exists ({index}) as indexed,
+            has_column_privilege(t.oid, a.attnum, 'select') as may_read,
+            current_user::text as "user"
+        from pg_class as t
+        join pg_attribute as a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+        join pg_type as type on type.oid = a.atttypid
+        left join pg_type as beneath on beneath.oid = type.typbasetype
+        where t.oid = to_regclass({literal(_quoted_name(name))})
+            and t.relkind in ('r', 'p', 'm', 'v', 'f')
+        order by a.attnum
+    """
+
+
+def describe_table(
+    settings: Settings, table: str, rows: Sequence[Mapping[str, Any]]
+) -> SourceTable:
+    """Describe `orders`, `customers` or `payments` from the rows of `catalog_query`.
+
+    Raises:
+        SourceError: The table or a column is missing, of another type, or may not be read.
+    """
+    name = settings.source_table(table)
+    if not rows:
+        raise SourceError(
+            f"The source has no table {name}.",
+            hint=f'Set ECOM_TABLES to the name it has there, such as {{"{table}": "shop.{table}"}},'
+            " or let the database user use its schema.",
+        )
+    found = {str(row["column"]): row for row in rows}
+    names = {column: settings.source_column(table, column) for column in SOURCE_COLUMNS[table]}
+    missing = [column for column in names.values() if column not in found]
+    if missing:
+        example = next(column for column, own in names.items() if own == missing[0])
+        raise SourceError(
+            f"The table {name} has no column {', '.join(missing)}; it has {', '.join(found)}.",
+            hint=f'Set ECOM_COLUMNS to its name there, as {{"{table}.{example}": "its_name"}}.',
+        )
+    hidden = [column for column in names.values() if not found[column]["may_read"]]
+    if hidden:
+        user = str(rows[0]["user"])
+        raise SourceError(
+            f"The database user {user} may not read {', '.join(hidden)} of the table {name}.",
+            hint=f"Run in the database: GRANT SELECT ON {_quoted_name(name)} TO {quote(user)};",
+        )
+    alias = _ALIAS[table]
+    return SourceTable(
+        name=name,
+        sql=f"{_quoted_name(name)} as {alias}",
+        alias=alias,
+        columns={
+            column: _describe_column(table, column, f"{alias}.{quote(own)}", name, found[own])
+            for column, own in names.items()
+        },
+        blocks=rows[0]["blocks"],
+        row_security=bool(rows[0]["row_security"]),
+    )
+
+
+def _describe_column(
+    table: str, column: str, sql: str, source_table: str, row: Mapping[str, Any]
+) -> SourceColumn:
+    kind, declared = str(row["kind"]), str(row["declared"])
+    lake_type = DATASETS[table].column(column).type
+    accepted = _ACCEPTED.get(lake_type)
+    if accepted is not None and kind not in accepted:
+        raise SourceError(
+            f"The column {row['column']} of the table {source_table} is {declared}; "
+            f"expected {', '.join(accepted.values())}.",
+            hint="Change its type in the source, or name a view in ECOM_TABLES that casts it.",
+        )
+    typmod = int(row["typmod"]) - _TYPMOD_HEADER
+    return SourceColumn(
+        name=column,
+        sql=sql,
+        kind=kind,
+        declared=declared,
+        type=lake_type,
+        numeric=(typmod >> 16, ((typmod & 0x7FF) ^ 0x400) - 0x400)
+        if kind == "numeric" and typmod >= 0
+        else None,
+        unique=bool(row["unique"]),
+        indexed=bool(row["indexed"]),
+    )

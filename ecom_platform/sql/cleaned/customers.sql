@@ -1,0 +1,49 @@
+-- One row per distinct raw customer: its cleaned values, and why it is rejected where it is.
+
+with
+
+email_key as (
+
+    select * from settings.email_key
+
+),
+
+typed as (
+
+    select
+        raw_customers.*,
+        trim(coalesce(raw_customers.region, '')) as clean_region,
+        lower(trim(raw_customers.email)) as clean_email,
+        count(*) over (partition by raw_customers.date, raw_customers.id) as rows_of_id
+    from raw.customers as raw_customers
+
+)
+
+select
+    typed.row_id,
+    typed.date,
+    typed.id,
+    -- HMAC-SHA256 as in RFC 2104: the padded keys come ready-made.
+    case
+        when typed.clean_email <> ''
+            then sha256(
+                email_key.outer_pad
+                || unhex(sha256(email_key.inner_pad || encode(typed.clean_email)))
+            )
+    end as email_hmac,
+    case when typed.clean_email <> '' then email_key.key_id end as email_hmac_key_id,
+    case
+        when typed.clean_region = '' then 'unknown'
+        when lower(typed.clean_region) = 'all' then 'all (region)'
+        else typed.clean_region
+    end as region,
+    typed.signup_date,
+    case
+        when typed.id is null then 'id is missing'
+        when typed.rows_of_id > 1 then 'id is on rows that differ'
+        when typed.signup_date_text is not null then 'signup_date is not a date'
+        -- Who signed up before the first partition is filed under it.
+        when typed.signup_date > typed.date then 'signup_date is not on this day'
+    end as reject_reason
+from typed
+cross join email_key

@@ -1,0 +1,71 @@
+-- One row per distinct raw order: its cleaned values, and why it is rejected where it is.
+
+with
+
+days as (
+
+    select * from settings.days
+
+),
+
+void_statuses as (
+
+    select * from settings.void_order_statuses
+
+),
+
+typed as (
+
+    select
+        *,
+        lower(trim(coalesce(status, 'unknown'))) as clean_status,
+        trim(coalesce(customer_region, '')) as clean_region,
+        coalesce(
+            total_amount,
+            -- Twelve decimals decide the rounding; a cast of more would round twice.
+            case
+                when regexp_full_match(trim(total_amount_text), '[+-]?[0-9]{1,17}([.][0-9]+)?')
+                    then try_cast(
+                        cast(
+                            regexp_extract(total_amount_text, '[+-]?[0-9]+([.][0-9]{1,12})?')
+                            as decimal(38, 12)
+                        ) as decimal(18, 2)
+                    )
+            end
+        ) as clean_amount,
+        count(*) over (partition by date, id) as rows_of_id
+    from raw.orders
+
+)
+
+select
+    typed.row_id,
+    typed.date,
+    typed.id,
+    typed.customer_id,
+    case
+        when typed.clean_region = '' then 'unknown'
+        when lower(typed.clean_region) = 'all' then 'all (region)'
+        else typed.clean_region
+    end as region,
+    typed.clean_amount as total_amount,
+    typed.created_at,
+    typed.clean_status as status,
+    typed.clean_status in (select status from void_statuses) as is_void,
+    typed.customer_found is not distinct from false as is_orphan,
+    case
+        when typed.id is null then 'id is missing'
+        when typed.rows_of_id > 1 then 'id is on rows that differ'
+        when typed.created_at_text is not null then 'created_at is not a time'
+        when typed.created_at is null then 'created_at is missing'
+        when
+            typed.created_at < days.starts_at
+            or typed.created_at >= days.ends_at
+            then 'created_at is not on this day'
+        when
+            typed.total_amount is null and typed.total_amount_text is null
+            then 'total_amount is missing'
+        when typed.clean_amount is null then 'total_amount is not an amount'
+    end as reject_reason
+from typed
+inner join days on typed.date = days.date

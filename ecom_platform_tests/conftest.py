@@ -1,0 +1,80 @@
+"""What tests stand on: a clean environment, a PostgreSQL server, an S3 server, a platform."""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+from ecom_platform.sources.embedded_postgres import embedded_postgres
+from ecom_platform_tests.sources.postgres_database import Database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_NUMBERS = count(1)
+
+hypothesis_settings.register_profile("default", deadline=None, print_blob=True)
+hypothesis_settings.load_profile("default")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the developer's reaches a test, and no test leaves files in the project."""
+    for name in os.environ:
+        if name.startswith(("ECOM_", "AWS_", "DAGSTER_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)  # where a `.env` file would be looked for
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running server."""
+    with embedded_postgres(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@pytest.fixture
+def database(postgres: str) -> Iterator[Database]:
+    """An empty database; whoever is still connected at the end is disconnected."""
+    name = f"shop_{os.getpid()}_{next(_NUMBERS)}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"create database {name}")  # pyright: ignore - a literal of ours
+        yield Database(postgres.replace("/postgres?", f"/{name}?"))
+        connection.execute(f"drop database {name} with (force)")  # pyright: ignore
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of moto's S3 server, over HTTP."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A new bucket, and the `AWS_*` variables to reach it."""
+    import boto3
+
+    name = f"bucket-{os.getpid()}-{next(_NUMBERS)}"
+    for variable, value in {
+        "AWS_ENDPOINT_URL": s3_server,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(variable, value)
+    client = boto3.client("s3", region_name="us-east-1", endpoint_url=s3_server)
+    client.create_bucket(Bucket=name)
+    return name
