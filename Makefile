@@ -47,7 +47,7 @@ imports: install-all
 	$(BIN)/lint-imports
 
 definitions: install-all
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dg check defs
+	$(BIN)/dg check defs
 
 docs: install-all ## build the docs into build/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

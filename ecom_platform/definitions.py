@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -12,6 +13,7 @@ from ecom_platform.assets.metrics import METRICS, Metric, build_metric_assets
 from ecom_platform.assets.raw import build_raw_assets
 from ecom_platform.assets.sql_files import SQL_FOLDER
 from ecom_platform.automation.jobs import EXECUTOR, build_jobs
+from ecom_platform.automation.schedules import build_schedules
 from ecom_platform.datasets import CLEANED, QUARANTINE, RAW
 from ecom_platform.resources import build_resources
 from ecom_platform.settings import Settings, load_settings
@@ -34,17 +36,22 @@ def build_definitions(
         metrics_folder: Where their SQL files are.
     """
     datasets = (*RAW, *CLEANED, *QUARANTINE, *(metric.dataset for metric in metrics))
-    return dg.Definitions(
-        assets=[
-            *build_raw_assets(settings),
-            *build_cleaned_assets(settings),
-            *build_metric_assets(settings, metrics, metrics_folder),
-        ],
-        asset_checks=build_checks(settings, metrics),
-        jobs=build_jobs(),
-        resources=build_resources(settings, datasets),
-        executor=EXECUTOR,
-    )
-
+    with warnings.catch_warnings():
+        # Single-run backfills, links to code and checks per partition are what the platform is
+        # built on; Dagster marks them beta or preview, and every process would say so.
+        for category in (dg.BetaWarning, dg.PreviewWarning):
+            warnings.simplefilter("ignore", category)
+        return dg.Definitions(
+            assets=[
+                *build_raw_assets(settings),
+                *build_cleaned_assets(settings),
+                *build_metric_assets(settings, metrics, metrics_folder),
+            ],
+            asset_checks=build_checks(settings, metrics),
+            jobs=build_jobs(),
+            schedules=build_schedules(settings, [d for d in datasets if d not in QUARANTINE]),
+            resources=build_resources(settings, datasets),
+            executor=EXECUTOR,
+        )
 
 defs = build_definitions(load_settings())

@@ -53,7 +53,7 @@ def build_resources(
             open_storage(settings.lake),
             settings.calendar,
             engine.scratch,
-            context.run_id or "",
+            context.run.run_id if context.run else "",
         )
         with explain_errors(settings.retry_seconds):
             opened.remember(datasets)

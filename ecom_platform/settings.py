@@ -112,6 +112,13 @@ class Settings(BaseSettings):
             'built-in ones: `{"completed": ["abgeschlossen"]}`. All others become `other`.',
         )
     )
+    lookback_days: int = Field(
+        default=28,
+        ge=1,
+        le=3660,
+        description="How many closed days back the daily schedule looks for days that were "
+        "never published or have failed.",
+    )
     quarantine_max_share: float = Field(
         default=0.1,
         ge=0,

@@ -5,9 +5,12 @@ Fixtures are in `conftest.py`; this is what they hand out.
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import dagster as dg
 import duckdb
@@ -16,12 +19,12 @@ from ecom_platform.assets.metrics import METRICS, Metric
 from ecom_platform.assets.sql_files import SQL_FOLDER
 from ecom_platform.automation.jobs import DAILY_REFRESH
 from ecom_platform.calendar import days_between
+from ecom_platform.commands.run import INSTANCE
 from ecom_platform.definitions import build_definitions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date
-    from pathlib import Path
 
     from ecom_platform.settings import Settings
 
@@ -57,10 +60,10 @@ class Platform:
             assets: `layer/name` of the assets to materialize; all of them by default.
             tags: Further tags of the run.
         """
-        _JOBS[DAILY_REFRESH] = self.definitions.resolve_job_def(DAILY_REFRESH)
-        job = dg.build_reconstructable_job(
-            "ecom_platform_tests.platform", "current_job", (DAILY_REFRESH,)
-        )
+        # Dagster keeps the jobs it has looked up: each platform's has a name of its own.
+        name = f"{DAILY_REFRESH}-{uuid4().hex}"
+        _JOBS[name] = self.definitions.resolve_job_def(DAILY_REFRESH)
+        job = dg.build_reconstructable_job("ecom_platform_tests.platform", "current_job", (name,))
         return dg.execute_job(
             job,
             self.instance,
@@ -112,6 +115,9 @@ class Platform:
 
 @contextmanager
 def open_platform(settings: Settings, **options: Any) -> Iterator[Platform]:
-    """Open a platform on an instance that lives as long as the test."""
-    with dg.DagsterInstance.ephemeral() as instance:
+    """Open a platform on the instance of the test's own DAGSTER_HOME."""
+    home = Path(os.environ["DAGSTER_HOME"])
+    home.mkdir(exist_ok=True)
+    (home / "dagster.yaml").write_text(INSTANCE)
+    with dg.DagsterInstance.get() as instance:
         yield Platform(settings, instance, **options)

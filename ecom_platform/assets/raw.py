@@ -61,7 +61,7 @@ def _as_rows(engine: Engine, dataset: Dataset, extraction: Extraction) -> Rows:
     if files:
         query = f"SELECT * REPLACE ({cleared}) FROM read_parquet([{files}])"
     else:
-        nulls = ", ".join(f"NULL AS {quote(c.name)}" for c in dataset.columns)
+        nulls = ", ".join(f"CAST(NULL AS VARCHAR) AS {quote(c.name)}" for c in dataset.columns)
         query = f"SELECT {nulls}, NULL AS date WHERE false"
     create_result(connection, dataset, query, table="result")
     facts: dict[str, dict[str, int | float | str]] = {

@@ -4,14 +4,15 @@ A missed tick is made up by the next one, each day once: what counts is which da
 published, not which ticks happened.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
 import dagster as dg
+from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from ecom_platform.automation.jobs import DAILY_REFRESH
-from ecom_platform.calendar import contiguous_ranges
-from ecom_platform.datasets import RAW_ORDERS
+from ecom_platform.calendar import contiguous_ranges, days_between
+from ecom_platform.datasets import Dataset
 from ecom_platform.settings import Settings
 
 DAILY_SCHEDULE = "daily"
@@ -20,8 +21,16 @@ DAILY_SCHEDULE = "daily"
 CRON = "15 2 * * *"
 
 
-def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
-    """Build the schedule; it is off until somebody turns it on."""
+def build_schedules(
+    settings: Settings, datasets: Sequence[Dataset]
+) -> list[dg.ScheduleDefinition]:
+    """Build the schedule; it is off until somebody turns it on.
+
+    Args:
+        settings: For the calendar, and how far to look back.
+        datasets: Those of which every day must be published.
+    """
+    keys = [dg.AssetKey(dataset.path.split("/")) for dataset in datasets]
 
     @dg.schedule(
         name=DAILY_SCHEDULE,
@@ -34,7 +43,7 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     def daily(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         newest = settings.calendar.last_closed(context.scheduled_execution_time)
         oldest = max(settings.start_date, newest - timedelta(days=settings.lookback_days - 1))
-        missing = _unpublished(context.instance, settings, oldest, newest)
+        missing = _unpublished(context.instance, settings, keys, oldest, newest)
         if not missing:
             yield dg.SkipReason(f"Every closed day from {oldest} to {newest} is published.")
         for first, last in contiguous_ranges(missing):
@@ -48,3 +57,27 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
             )
 
     return [daily]
+
+
+def _unpublished(
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    keys: Sequence[dg.AssetKey],
+    oldest: date,
+    newest: date,
+) -> list[date]:
+    """Return the days that some asset lacks, or failed at, and that no run is working on."""
+    days = list(days_between(oldest, newest))
+    names = [day.isoformat() for day in days]
+    partitions = settings.calendar.partitions
+    wanted: set[str] = set()
+    busy: set[str] = set()
+    for key in keys:
+        statuses = instance.get_status_by_partition(key, names, partitions) or {}
+        for name in names:
+            status = statuses.get(name)
+            if status is AssetPartitionStatus.IN_PROGRESS:
+                busy.add(name)
+            elif status is not AssetPartitionStatus.MATERIALIZED:
+                wanted.add(name)
+    return [day for day in days if day.isoformat() in wanted - busy]

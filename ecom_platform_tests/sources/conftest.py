@@ -1,8 +1,10 @@
-"""One PostgreSQL server for the tests of a worker, and an empty database for each."""
+"""One PostgreSQL server for the tests of a worker, and an empty database for each test."""
 
 from __future__ import annotations
 
+import tempfile
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -18,9 +20,12 @@ _NUMBERS = count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The address of a running server."""
-    with embedded_postgres(tmp_path_factory.mktemp("postgres")) as url:
+    # Not below pytest's own folder: a second pytest would take it from the server's user.
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder, embedded_postgres(
+        Path(folder)
+    ) as url:
         yield url
 
 
@@ -30,5 +35,5 @@ def database(postgres: str) -> Iterator[Database]:
     name = f"shop_{next(_NUMBERS)}"
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"create database {name}")
-        yield Database(postgres.replace("/postgres?", f"/{name}?"))
+        yield Database(postgres, name)
         connection.execute(f"drop database {name} with (force)")

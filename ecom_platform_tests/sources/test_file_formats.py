@@ -8,6 +8,7 @@ import io
 import json
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pyarrow as pa
@@ -19,6 +20,9 @@ from pyarrow import parquet
 from ecom_platform.sources.file_faults import BrokenFileError
 from ecom_platform.sources.file_formats import read_rows
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 COLUMNS = ("id", "amount", "status")
 HEADER = "id,amount,status\n"
 
@@ -27,9 +31,9 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.text('a,"\n\r\\é
 ROWS = st.lists(st.tuples(TEXTS, TEXTS, TEXTS), max_size=8)
 
 
-def read(content: str | bytes, suffix: str = ".csv", **options: object) -> list[tuple[object, ...]]:
+def read(content: str | bytes, suffix: str = ".csv", **options: Any) -> list[tuple[Any, ...]]:
     stream = io.BytesIO(content.encode() if isinstance(content, str) else content)
-    rows = read_rows(stream, suffix, COLUMNS, **options)  # pyright: ignore[reportArgumentType]
+    rows = read_rows(stream, suffix, COLUMNS, **options)
     return [tuple(row.values()) for batch in rows.batches for row in batch.to_pylist()]
 
 
@@ -39,9 +43,9 @@ def fault(content: str | bytes, suffix: str = ".csv") -> str:
     return caught.value.about(f"orders{suffix}")
 
 
-def as_parquet(columns: dict[str, object], **options: object) -> bytes:
+def as_parquet(columns: Mapping[str, Any], **options: Any) -> bytes:
     sink = io.BytesIO()
-    parquet.write_table(pa.table(columns), sink, **options)  # pyright: ignore[reportArgumentType]
+    parquet.write_table(pa.table(dict(columns)), sink, **options)
     return sink.getvalue()
 
 
@@ -63,7 +67,10 @@ def parquet_texts(column: pa.Array, *, is_id: bool = False) -> list[str | None]:
         ("1,2,a\n3,4,b,c\n", "line 3: has 4 fields where the header has 3"),
         ("1,2,a\n3,4,b,\n", "line 3: has 4 fields where the header has 3"),
         ("1,2,a\n   \n", "line 3: has 1 fields where the header has 3"),
-        ('1,2,a\n3,"4,b\n5,6,c\n', "line 3: a quoted field that begins in this row is never closed"),
+        (
+            '1,2,a\n3,"4,b\n5,6,c\n',
+            "line 3: a quoted field that begins in this row is never closed",
+        ),
         ('1,2,"a"b\n', "line 2: text follows a closing quote"),
         ('1,2,"a\\"b"\n', "line 2: text follows a closing quote"),
         ("1,2,a\rb\n", "line 2: a carriage return stands outside quotes"),
@@ -168,7 +175,9 @@ def test_what_python_writes_as_csv_comes_back_exactly(
 
 def test_rows_of_many_batches_are_all_there_in_order() -> None:
     count = 50_000
-    content = HEADER + "".join(f'{number},{number}.50,"two\r\nlines"\r\n' for number in range(count))
+    content = HEADER + "".join(
+        f'{number},{number}.50,"two\r\nlines"\r\n' for number in range(count)
+    )
 
     rows = read(content)
 
@@ -367,8 +376,8 @@ def test_integer_columns_are_told_from_text() -> None:
     }
 
 
-def whole_parquet(**options: object) -> bytes:
-    columns: dict[str, object] = {name: [str(n) for n in range(5000)] for name in COLUMNS}
+def whole_parquet(**options: Any) -> bytes:
+    columns = {name: [str(n) for n in range(5000)] for name in COLUMNS}
     return as_parquet(columns, **options)
 
 

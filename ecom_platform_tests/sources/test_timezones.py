@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecom_platform.sources.timezones import MICROSECOND, offset_at, offset_of_wall_time
@@ -83,14 +83,16 @@ def test_offsets_agree_with_zoneinfo_around_every_change(
     ]
 
 
+@settings(max_examples=30)
 @given(TIMES, st.sampled_from(ZONES))
-def test_offsets_agree_with_zoneinfo_at_any_time(times: list[datetime], zone: str) -> None:
+def test_offsets_agree_with_zoneinfo_at_any_time(
+    database: duckdb.DuckDBPyConnection, times: list[datetime], zone: str
+) -> None:
     rules = ZoneInfo(zone)
 
-    with duckdb.connect() as database:
-        assert offsets(database, offset_of_wall_time, zone, times) == [
-            time.replace(tzinfo=rules).utcoffset() for time in times
-        ]
-        assert offsets(database, offset_at, zone, times) == [
-            time.replace(tzinfo=UTC).astimezone(rules).utcoffset() for time in times
-        ]
+    assert offsets(database, offset_of_wall_time, zone, times) == [
+        time.replace(tzinfo=rules).utcoffset() for time in times
+    ]
+    assert offsets(database, offset_at, zone, times) == [
+        time.replace(tzinfo=UTC).astimezone(rules).utcoffset() for time in times
+    ]
