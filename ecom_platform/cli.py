@@ -1,16 +1,15 @@
 """The command line: how `ecom` is spelled, its errors and its exit codes.
 
-Exit codes: 0 done; 1 an error, told in one message; 2 some days were not published, or
-do not exist, and the others were.
+What a command does is in `commands/`, imported when it is called: Dagster alone takes seconds.
 """
 
 from __future__ import annotations
 
 import sys
-from datetime import datetime
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.console import Console
@@ -20,16 +19,44 @@ from ecom_platform.errors import EcomError
 from ecom_platform.privacy import redact
 from ecom_platform.settings import load_settings
 
+EXIT_CODES = """\b
+Exit codes:
+  0  Done: every day was published, or found.
+  1  An error, told in one message; --debug adds its traceback.
+  2  Some days were not published, or were never computed; the others are there.
+"""
+
 app = typer.Typer(
     help="The daily analytics platform of an e-commerce company.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
-_DAY = typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD")
-From = Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")]
-To = Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")]
+#: Typer has bundled click since 0.26: its usage errors have no other name in all its versions.
+_UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a day such as 2024-03-09.") from None
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+From = Annotated[
+    date, typer.Option("--from", parser=_day, metavar="YYYY-MM-DD", help="The first day.")
+]
+To = Annotated[
+    date, typer.Option("--to", parser=_day, metavar="YYYY-MM-DD", help="The last day, included.")
+]
 
 
 class Format(StrEnum):
@@ -47,109 +74,160 @@ class FileFormat(StrEnum):
     PARQUET = "parquet"
 
 
-@app.callback(invoke_without_command=True)
+@app.callback()
 def _options(
-    context: typer.Context,
     *,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Print the traceback of an error too.")
+        bool, typer.Option("--debug", help="Print an error's traceback too; before or after COMMAND.")
     ] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
 ) -> None:
-    context.obj = debug
-    if version:
-        typer.echo(__version__)
-        raise typer.Exit
+    """Stand for the options of all commands; `main` and callbacks act on them."""
+
+
+@app.command(epilog=EXIT_CODES)
+def run(context: typer.Context, first: From, last: To) -> int:
+    """Extract, clean and compute a range of days.
+
+    All of it is one Dagster run. A day that cannot be made keeps its last good version, and
+    does not keep the others from being made.
+    """
+    from ecom_platform.commands.run import run_range
+
+    return run_range(load_settings(), first, last, debug=bool(context.obj))
+
+
+@app.command(epilog=EXIT_CODES)
+def show(
+    metric: Annotated[str, typer.Argument(metavar="METRIC", help="Such as total_revenue.")],
+    first: From,
+    last: To,
+    *,
+    region: Annotated[
+        str | None,
+        typer.Option(metavar="REGION", help="Only this region; `all` for all of them together."),
+    ] = None,
+    format: Annotated[Format, typer.Option(help="How to print.")] = Format.TABLE,  # noqa: A002 - the option's name
+) -> int:
+    """Print a metric: a row per day and region.
+
+    CSV and JSON have every stored column, exactly. What a spreadsheet would run as a formula
+    is preceded by an apostrophe in CSV.
+    """
+    from ecom_platform.commands.show import show_metric
+
+    return show_metric(load_settings(), metric, first, last, region, format.value)
+
+
+@app.command(epilog=EXIT_CODES)
+def export(
+    dataset: Annotated[
+        str,
+        typer.Argument(metavar="DATASET", help="A metric, or layer/name such as cleaned/orders."),
+    ],
+    first: From,
+    last: To,
+    *,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")
+    ],
+    format: Annotated[  # noqa: A002 - the option's name
+        FileFormat | None,
+        typer.Option(help="Of the file; by default Parquet where its name ends so, else CSV."),
+    ] = None,
+) -> int:
+    """Write days of a dataset to one file.
+
+    Columns that identify a person are left out.
+    """
+    from ecom_platform.commands.export import export_dataset
+
+    parquet = format is FileFormat.PARQUET or (format is None and output.suffix == ".parquet")
+    return export_dataset(load_settings(), dataset, first, last, output, parquet=parquet)
+
+
+@app.command()
+def doctor() -> int:
+    """Check settings, source, lake and Dagster.
+
+    Prints what it finds, and what to do about it. Ends with exit code 1 when something is
+    broken.
+    """
+    from ecom_platform.commands.doctor import examine
+
+    return examine()
 
 
 @app.command()
 def demo(
+    context: typer.Context,
     *,
-    orders: Annotated[int, typer.Option(min=1000, help="Orders of the made-up shop.")] = 300_000,
-    days: Annotated[int, typer.Option(min=7, help="Closed days to materialize.")] = 120,
-    folder: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path(".demo"),
-) -> None:
-    """Run the whole platform on a made-up shop in a real database."""
-    from ecom_platform.commands.demo import run_demo
+    orders: Annotated[
+        int, typer.Option(min=1000, metavar="NUMBER", help="Orders of the made-up shop.")
+    ] = 300_000,
+    days: Annotated[
+        int, typer.Option(min=7, max=3660, metavar="NUMBER", help="Days up to yesterday.")
+    ] = 120,
+    folder: Annotated[Path, typer.Option(metavar="FOLDER", help="Where it all is kept.")] = Path(
+        ".demo"
+    ),
+    stop: Annotated[
+        bool, typer.Option("--stop", help="Only stop the database that a demo left running.")
+    ] = False,
+) -> int:
+    """Make up a shop in a real database, and run on it."""
+    from ecom_platform.commands.demo import run_demo, stop_demo
 
-    raise typer.Exit(run_demo(orders, days, folder))
+    if stop:
+        return stop_demo(folder)
+    return run_demo(orders, days, folder, debug=bool(context.obj))
 
 
 @app.command()
 def dev(
     *,
-    folder: Annotated[Path, typer.Option(help="The demo's folder.")] = Path(".demo"),
-    port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,
+    folder: Annotated[Path, typer.Option(metavar="FOLDER", help="The demo's.")] = Path(".demo"),
+    port: Annotated[int, typer.Option(metavar="NUMBER", help="Of the web page.")] = 3000,
 ) -> None:
-    """Open the Dagster UI on the demo's lake, or on the environment's where no demo was run."""
+    """Open Dagster's web page on the demo.
+
+    Where no demo was run, on the lake and source of the environment.
+    """
     from ecom_platform.commands.demo import open_dagster
 
     open_dagster(folder, port)
 
 
-@app.command()
-def doctor() -> None:
-    """Check settings, source, lake, alert channels and the Dagster instance."""
-    from ecom_platform.commands.doctor import examine
-
-    raise typer.Exit(examine())
-
-
-@app.command()
-def run(first: From, last: To) -> None:
-    """Materialize a range of days through Dagster, in one run."""
-    from ecom_platform.commands.run import run_range
-
-    raise typer.Exit(run_range(load_settings(), first.date(), last.date()))
-
-
-@app.command()
-def show(
-    metric: Annotated[str, typer.Argument(help="Such as total_revenue.")],
-    first: From,
-    last: To,
-    *,
-    region: Annotated[str | None, typer.Option(help="Only this region, or `all`.")] = None,
-    format: Annotated[Format, typer.Option(help="How to print.")] = Format.TABLE,  # noqa: A002 - the option's name
-) -> None:
-    """Print a metric: a row per day and region, with all its columns."""
-    from ecom_platform.commands.show import show_metric
-
-    raise typer.Exit(
-        show_metric(load_settings(), metric, first.date(), last.date(), region, format.value)
-    )
-
-
-@app.command()
-def export(
-    dataset: Annotated[str, typer.Argument(help="A metric, or layer/name: cleaned/orders.")],
-    first: From,
-    last: To,
-    *,
-    to: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
-    format: Annotated[  # noqa: A002 - the option's name
-        FileFormat, typer.Option(help="Of the file.")
-    ] = FileFormat.CSV,
-) -> None:
-    """Write days of a dataset to one file. Personal data is left out."""
-    from ecom_platform.commands.show import export_dataset
-
-    raise typer.Exit(
-        export_dataset(load_settings(), dataset, first.date(), last.date(), to, format.value)
-    )
-
-
 def main() -> None:
     """Run the command line; an error is one message, and its traceback only with --debug."""
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
-        app()
+        sys.exit(app(arguments, prog_name="ecom", obj=debug, standalone_mode=False))
+    except _UsageError as error:
+        error.show()
+    except typer.Abort:
+        _complain("Interrupted.")
     except EcomError as error:
-        if "--debug" in sys.argv:
+        if debug:
             raise
-        message = redact(str(error))
-        Console(stderr=True, highlight=False).print(f"[bold red]Error:[/] {_plain(message)}")
-        sys.exit(1)
+        _complain(str(error))
+    except Exception as error:
+        if debug:
+            raise
+        _complain(
+            f"{type(error).__name__}: {error}\n  What to do: This is none of the errors that the "
+            "platform foresees. Run the same with --debug to see where it comes from."
+        )
+    sys.exit(1)
 
 
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")
+def _complain(message: str) -> None:
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print("Error:", style="bold red", end=" ")
+    console.print(redact(message), markup=False)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from ecom_platform.alerts.channels import open_channels
 from ecom_platform.assets.checks import build_checks
 from ecom_platform.assets.cleaned import build_cleaned_assets
 from ecom_platform.assets.metrics import METRICS, Metric, build_metric_assets
 from ecom_platform.assets.raw import build_raw_assets
 from ecom_platform.assets.sql_files import SQL_FOLDER
+from ecom_platform.automation.alerts import build_alert_sensors
 from ecom_platform.automation.jobs import EXECUTOR, build_jobs
 from ecom_platform.automation.schedules import build_schedules
 from ecom_platform.datasets import CLEANED, QUARANTINE, RAW
@@ -50,6 +52,7 @@ def build_definitions(
             asset_checks=build_checks(settings, metrics),
             jobs=build_jobs(),
             schedules=build_schedules(settings, [d for d in datasets if d not in QUARANTINE]),
+            sensors=build_alert_sensors(settings, open_channels(settings)),
             resources=build_resources(settings, datasets),
             executor=EXECUTOR,
         )

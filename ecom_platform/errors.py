@@ -61,3 +61,7 @@ class MissingPartitionError(LakeError):
 
 class EngineError(EcomError):
     """The SQL of an asset does not run."""
+
+
+class AlertError(EcomError):
+    """An alert could not be delivered."""

@@ -140,6 +140,17 @@ class Settings(BaseSettings):
         description="Seconds until a step that met a passing failure, such as a server that "
         "does not answer, tries again; twice at most, the second time after twice as long.",
     )
+    alert_sns_topic: str | None = Field(
+        default=None, description="The ARN of an Amazon SNS topic that failed runs are sent to."
+    )
+    alert_slack_webhook: SecretStr | None = Field(
+        default=None, description="A Slack incoming webhook that failed runs are sent to."
+    )
+    dagster_url: str | None = Field(
+        default=None,
+        description="Where people open the Dagster UI, for the links in alerts: "
+        "`https://dagster.example.com`.",
+    )
     engine: Literal["duckdb"] = Field(default="duckdb", description="What runs the SQL.")
     engine_memory: str = Field(
         default="2GB",

@@ -50,12 +50,7 @@ def examine() -> int:
             *_found("lake", lambda: _lake(settings)),
             *_found("e-mail key", lambda: _email_key(settings)),
             *_found("Dagster instance", _instance),
-            Finding(
-                NOTE,
-                "alert channels",
-                "none: a failed run shows in the Dagster UI and nowhere else",
-                "Look at the runs every morning, or run `ecom doctor` from a monitor.",
-            ),
+            *_alert_channels(settings),
         ]
     table = Table(show_header=False, box=None, pad_edge=False)
     for finding in findings:
@@ -133,6 +128,26 @@ def _email_key(settings: Settings) -> Iterator[Finding]:
         "kept in DAGSTER_HOME, as ECOM_EMAIL_HMAC_KEY is not set",
         "Where DAGSTER_HOME does not outlive the machine, set ECOM_EMAIL_HMAC_KEY.",
     )
+
+
+def _alert_channels(settings: Settings) -> Iterator[Finding]:
+    from ecom_platform.alerts.channels import open_channels
+
+    channels = open_channels(settings)
+    if not channels:
+        yield Finding(
+            NOTE,
+            "alert channels",
+            "none: a failed run shows in the Dagster UI and nowhere else",
+            "Set ECOM_ALERT_SNS_TOPIC or ECOM_ALERT_SLACK_WEBHOOK.",
+        )
+    for channel in channels:
+        try:
+            channel.check()
+        except EcomError as error:
+            yield _wrong("alert channels", error)
+        else:
+            yield Finding(OK, "alert channels", f"{channel.name} takes alerts")
 
 
 def _instance() -> Iterator[Finding]:

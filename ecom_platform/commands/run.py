@@ -1,11 +1,8 @@
-"""`ecom run`: one Dagster run over a range of days, with its progress on the screen."""
+"""`ecom run`: one Dagster run over a range of days. How it is shown is in `progress.py`."""
 
 from __future__ import annotations
 
 import os
-import threading
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -15,21 +12,22 @@ from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
 )
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ecom_platform.automation.jobs import DAILY_REFRESH
-from ecom_platform.privacy import redact
+from ecom_platform.commands.outcome import DONE, INVOCATION_TAG, read_outcome
+from ecom_platform.commands.progress import progress, terminal
+from ecom_platform.errors import EcomError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import date
 
+    from rich.console import Console
+
+    from ecom_platform.commands.outcome import Outcome
     from ecom_platform.settings import Settings
 
 #: Where runs are recorded when DAGSTER_HOME does not say.
-DEFAULT_HOME = Path(".dagster")
-INVOCATION_TAG = "ecom/invocation"
+DEFAULT_HOME = ".dagster"
 #: Materialization events are written to the database in batches of this many.
 EVENT_BATCH = "1000"
 
@@ -42,43 +40,44 @@ telemetry:
   enabled: false
 """
 
-DONE, FAILED, SOME_DAYS_FAILED = 0, 1, 2
 
+def run_range(settings: Settings, first: date, last: date, *, debug: bool) -> int:
+    """Materialize the days `first` to `last`; say what happened; return the exit code.
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a run: its exit code, its failures as messages, its seconds by step."""
-
-    code: int
-    failures: list[str]
-    seconds: dict[str, float]
+    Raises:
+        SettingsError: A day is not over yet or before the first, or the range is empty.
+    """
+    days = len(settings.calendar.closed_range(first, last))
+    with terminal() as console:
+        prepare_instance(console)
+        outcome = execute_range(first, last, console)
+        outcome.print_failures(console, debug=debug)
+        if outcome.code == DONE:
+            span = f"{first} to {last}: {days} days" if days > 1 else f"{first}:"
+            console.print(f"✓ {span} published.", style="green")
+    return outcome.code
 
 
 def prepare_instance(console: Console) -> None:
-    """Make sure that there is a Dagster home, and that events are written in batches."""
+    """Make sure that there is a Dagster home, and that events are written in batches.
+
+    Raises:
+        EcomError: DAGSTER_HOME cannot be written to.
+    """
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", EVENT_BATCH)
-    if "DAGSTER_HOME" not in os.environ:
-        home = DEFAULT_HOME.absolute()
-        os.environ["DAGSTER_HOME"] = str(home)
+    home = Path(os.environ.get("DAGSTER_HOME") or DEFAULT_HOME).expanduser().absolute()
+    if not os.environ.get("DAGSTER_HOME"):
         console.print(f"DAGSTER_HOME is not set: runs are recorded in {home}", style="dim")
-    home = Path(os.environ["DAGSTER_HOME"])
-    home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists():
-        (home / "dagster.yaml").write_text(INSTANCE)
-
-
-def run_range(settings: Settings, first: date, last: date) -> int:
-    """Materialize the days `first` to `last`; print failures; return the exit code."""
-    settings.calendar.closed_range(first, last)
-    console = Console(stderr=True, highlight=False)
-    prepare_instance(console)
-    outcome = execute_range(first, last, console)
-    days = (last - first).days + 1
-    for failure in outcome.failures:
-        console.print(f"✗ {failure}", style="red", markup=False)
-    if outcome.code == DONE:
-        console.print(f"{days} days published.", style="green")
-    return outcome.code
+    os.environ["DAGSTER_HOME"] = str(home)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not (home / "dagster.yaml").exists():
+            (home / "dagster.yaml").write_text(INSTANCE)
+    except OSError as error:
+        raise EcomError(
+            f"Runs cannot be recorded in {home}: {error.strerror}.",
+            hint="Set DAGSTER_HOME to a folder that can be written to.",
+        ) from None
 
 
 def daily_refresh_job() -> dg.JobDefinition:
@@ -91,6 +90,9 @@ def daily_refresh_job() -> dg.JobDefinition:
 def execute_range(first: date, last: date, console: Console) -> Outcome:
     """Run the daily job over a range in this process, showing its progress."""
     job = dg.build_reconstructable_job("ecom_platform.commands.run", "daily_refresh_job")
+    graph = job.get_definition().asset_layer.asset_graph
+    partitioned = [node for node in graph.asset_nodes if node.is_executable and node.is_partitioned]
+    partitions = len(partitioned) * ((last - first).days + 1)
     invocation = uuid4().hex
     tags = {
         ASSET_PARTITION_RANGE_START_TAG: first.isoformat(),
@@ -99,69 +101,8 @@ def execute_range(first: date, last: date, console: Console) -> Outcome:
     }
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     with dg.DagsterInstance.get() as instance:
-        with _progress(instance, invocation, console):
+        with progress(instance, invocation, partitions, console):
             result = dg.execute_job(
                 job, instance, run_config=quiet, tags=tags, raise_on_error=False
             )
-        return _outcome(instance, result.run_id, success=result.success)
-
-
-@contextmanager
-def _progress(instance: dg.DagsterInstance, invocation: str, console: Console) -> Iterator[None]:
-    """Show the steps of the run with that tag, as Dagster records them."""
-    finished = threading.Event()
-
-    def watch() -> None:
-        columns = (
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-        )  # fmt: skip
-        with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task("planning", total=None)
-            while not finished.wait(0.5):
-                runs = instance.get_run_records(dg.RunsFilter(tags={INVOCATION_TAG: invocation}))
-                if not runs:
-                    continue
-                run = runs[0].dagster_run
-                stats = instance.get_run_step_stats(run.run_id)
-                done = [step for step in stats if step.end_time]
-                active = [step.step_key for step in stats if not step.end_time]
-                plan = run.step_keys_to_execute or ()
-                bar.update(
-                    task,
-                    completed=len(done),
-                    total=len(plan) or None,
-                    description=(active[0] if active else "planning").replace("__", "/"),
-                )
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        finished.set()
-        watcher.join()
-
-
-def _outcome(instance: dg.DagsterInstance, run_id: str, *, success: bool) -> Outcome:
-    steps = instance.get_run_step_stats(run_id)
-    seconds = {s.step_key: s.end_time - s.start_time for s in steps if s.end_time and s.start_time}
-    if success:
-        return Outcome(DONE, [], seconds)
-    failures: list[str] = []
-    only_days = True
-    records = instance.get_records_for_run(
-        run_id, of_type={dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
-    ).records
-    for record in records:
-        event = record.event_log_entry.get_dagster_event()
-        if event.event_type is dg.DagsterEventType.STEP_FAILURE:
-            failure = event.step_failure_data
-            user = failure.user_failure_data
-            error = failure.error
-            text = user.description if user else error.to_string() if error else ""
-            only_days = only_days and bool(user and user.metadata.get("bad_days"))
-            failures.append(redact(text or event.message or ""))
-    if not failures:
-        failures = [redact(record.event_log_entry.message or "") for record in records]
-        only_days = False
-    return Outcome(SOME_DAYS_FAILED if only_days else FAILED, failures, seconds)
+        return read_outcome(instance, result.run_id, success=result.success)

@@ -46,13 +46,11 @@ class Database:
     """One database.
 
     Args:
-        server: The `postgresql://` address of the server's own database.
-        name: The database's name.
+        url: Its `postgresql://` address.
     """
 
-    def __init__(self, server: str, name: str) -> None:
-        self.name = name
-        self.url = server.replace("/postgres?", f"/{name}?")
+    def __init__(self, url: str) -> None:
+        self.url = url
 
     def execute(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Run SQL and return its rows, if it has any."""

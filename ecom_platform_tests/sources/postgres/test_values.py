@@ -232,7 +232,7 @@ def test_text_of_any_kind_arrives_unchanged(database: Database) -> None:
 
 def test_text_of_a_database_in_another_encoding_arrives(postgres: str, database: Database) -> None:
     database.execute("create database western encoding 'LATIN1' locale 'C' template template0")
-    western = Database(postgres, "western")
+    western = Database(postgres.replace("/postgres?", "/western?"))
     western.create()
     western.insert("customers", (1, None, "Überlingen", DAY))
     assert [row["region"] for row in western.read("customers", DAY)] == ["Überlingen"]

@@ -1,0 +1,89 @@
+"""How rows of a dataset look on the screen, in CSV and in JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import TextIO
+
+#: A terminal acts on these instead of showing them.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print rows for people; numbers are never cut short, texts are folded where they must be."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    body = list(rows)
+    for index, column in enumerate(columns):
+        number = any(isinstance(row[index], int | float | Decimal) for row in body)
+        header = Text(column.replace("_", " "))
+        if number:
+            widest = max(len(display(row[index])) for row in body)
+            longest_word = max(len(word) for word in column.split("_"))
+            table.add_column(header, justify="right", min_width=max(widest, longest_word))
+        else:
+            table.add_column(header, overflow="fold", no_wrap=column == "date")
+    for row in body:
+        table.add_row(*(Text(display(value)) for value in row))
+    console = Console(highlight=False)
+    if not console.is_terminal:  # a file is as wide as its widest line
+        options = console.options.update(width=100_000)
+        console.width = Measurement.get(console, options, table).maximum
+    console.print(table)
+
+
+def display(value: object) -> str:
+    """Return a value for people: thousands separated, money with two decimals, ratios with four."""
+    if value is None:
+        return "–"
+    if isinstance(value, Decimal):
+        return f"{value:,.2f}"
+    if isinstance(value, float):
+        return f"{value:,.4f}"
+    return f"{value:,}" if isinstance(value, int) else _UNPRINTABLE.sub("\ufffd", str(value))
+
+
+def write_csv(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO = sys.stdout
+) -> None:
+    """Write rows as CSV; what a spreadsheet would run as a formula begins with an apostrophe."""
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, Decimal):
+        return f"{value:.2f}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def write_json(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print rows as a JSON array of objects, one on each line."""
+    lines = [
+        "{" + ", ".join(f"{json.dumps(c)}: {_json(v)}" for c, v in zip(columns, row, strict=True))
+        + "}"
+        for row in rows
+    ]  # fmt: skip
+    print("[" + ",\n ".join(lines) + "]")
+
+
+def _json(value: object) -> str:
+    if isinstance(value, Decimal):
+        return f"{value:.2f}"  # a JSON number with both decimals, which no float could promise
+    return json.dumps(value if isinstance(value, int | float | str | None) else str(value))
