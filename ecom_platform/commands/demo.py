@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -25,59 +26,88 @@ if TYPE_CHECKING:
     from ecom_platform.settings import Settings
 
 ENVIRONMENT = "demo.env"
+DATABASE = "postgres"
 SHOWN_DAYS = 7
 
-def run_demo(orders: int, days: int, folder: Path) -> int:
+
+def run_demo(orders: int, days: int, folder: Path, *, debug: bool) -> int:
     """Make the shop, materialize its last closed days, show them; return the exit code."""
-    from ecom_platform.commands.run import DONE, execute_range
-    from ecom_platform.sources.demo_shop import DemoShop, load_demo_shop
+    from ecom_platform.commands.outcome import DONE
+    from ecom_platform.commands.progress import terminal
+    from ecom_platform.commands.run import execute_range
     from ecom_platform.sources.embedded_postgres import start_postgres
 
-    console = Console(highlight=False)
     seconds: dict[str, float] = {}
-    folder = folder.absolute()
     last = datetime.now(UTC).date() - timedelta(days=1)
     first = last - timedelta(days=days - 1)
-    with _timed(seconds, "start PostgreSQL", console):
-        address = start_postgres(folder / "postgres")
-    with _timed(seconds, f"make a shop of {orders:,} orders", console):
-        shop = DemoShop(orders=orders, first_day=first, last_day=last)
-        with Progress(
-            TextColumn("  orders"), BarColumn(), TextColumn("{task.completed:,}/{task.total:,}"),
-            console=console, transient=True,
-        ) as bar:  # fmt: skip
-            task = bar.add_task("orders", total=orders)
-            load_demo_shop(
-                address, shop, lambda done, total: bar.update(task, completed=done, total=total)
-            )
-    _write_environment(folder, address, first)
-    settings = _use_environment(folder)
-    with _timed(seconds, f"materialize {days} days through Dagster", console):
-        outcome = execute_range(first, last, console)
-    for failure in outcome.failures:
-        console.print(f"✗ {failure}", style="red", markup=False)
+    shown_folder = _shown(folder)
+    folder = folder.expanduser().absolute()
+    with terminal() as console:
+        with _timed(seconds, "start PostgreSQL", console):
+            address = start_postgres(folder / DATABASE)
+        with _timed(seconds, f"make a shop of {orders:,} orders", console):
+            _make_shop(address, orders, first, last, console)
+        _write_environment(folder, address, first)
+        ecom = _own_command()
+        settings = _use_environment(folder)
+        with _timed(seconds, f"materialize {days} days through Dagster", console):
+            outcome = execute_range(first, last, console)
+        outcome.print_failures(console, debug=debug)
     if outcome.code == DONE:
-        _print_kpis(settings, max(first, last - timedelta(days=SHOWN_DAYS - 1)), last, console)
+        console = Console(highlight=False)
+        shown = max(first, last - timedelta(days=SHOWN_DAYS - 1))
+        _print_kpis(settings, shown, last, console)
         _print_seconds(seconds, outcome.seconds, console)
-        _print_next(folder, first, last, console)
+        _print_next(shown_folder, ecom, f"--from {shown} --to {last}", console)
     return outcome.code
 
 
+def stop_demo(folder: Path) -> int:
+    """Stop the demo's database; return the exit code."""
+    from ecom_platform.sources.embedded_postgres import stop_postgres
+
+    stop_postgres(folder / DATABASE)
+    return 0
+
+
 def open_dagster(folder: Path, port: int) -> None:
-    """Become `dagster dev`, with the demo's environment where a demo was run."""
+    """Become `dagster dev`, with the demo's environment where a demo was run.
+
+    Raises:
+        EcomError: There is no `dagster` beside this Python.
+    """
     from ecom_platform.commands.run import prepare_instance
+    from ecom_platform.sources.embedded_postgres import start_postgres
 
-    if (folder / ENVIRONMENT).exists():
-        from ecom_platform.sources.embedded_postgres import start_postgres
-
-        start_postgres(folder.absolute() / "postgres")
-        _use_environment(folder.absolute())
-    prepare_instance(Console(stderr=True, highlight=False))
     dagster = shutil.which("dagster", path=str(Path(sys.executable).parent))
     if dagster is None:
         raise EcomError("There is no `dagster` beside this Python.", hint="Run: make install")
+    folder = folder.expanduser().absolute()
+    if (folder / ENVIRONMENT).exists():
+        start_postgres(folder / DATABASE)
+        _use_environment(folder)
+    else:
+        prepare_instance(Console(stderr=True, highlight=False))
     arguments = ["dev", "-m", "ecom_platform.definitions", "-p", str(port)]
     os.execv(dagster, [dagster, *arguments])  # noqa: S606 - the very point: no shell between
+
+
+def _make_shop(address: str, orders: int, first: date, last: date, console: Console) -> None:
+    from ecom_platform.sources.demo_shop import DemoShop, load_demo_shop
+
+    shop = DemoShop(orders=orders, first_day=first, last_day=last)
+    with Progress(
+        TextColumn("orders"),
+        BarColumn(20),
+        TextColumn("{task.completed:,}/{task.total:,}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("orders", total=orders)
+        load_demo_shop(
+            address, shop, lambda done, total: bar.update(task, completed=done, total=total)
+        )
 
 
 def _write_environment(folder: Path, shop: str, first: date) -> None:
@@ -87,17 +117,21 @@ def _write_environment(folder: Path, shop: str, first: date) -> None:
         "ECOM_START_DATE": first.isoformat(),
         "DAGSTER_HOME": str(folder),
     }
-    lines = [f"{name}='{value}'" for name, value in values.items()]
+    lines = [f"{name}={shlex.quote(value)}" for name, value in values.items()]
     (folder / ENVIRONMENT).write_text("\n".join(lines) + "\n")
 
 
 def _use_environment(folder: Path) -> Settings:
+    """Make the demo's settings the only ones: not the user's own, nor those of a `.env` file."""
+    for name in [name for name in os.environ if name.startswith("ECOM_")]:
+        del os.environ[name]
     for line in (folder / ENVIRONMENT).read_text().splitlines():
         name, _, value = line.partition("=")
-        os.environ[name] = value.strip("'")
+        os.environ[name] = shlex.split(value)[0]
+    os.chdir(folder)
     from ecom_platform.commands.run import prepare_instance
 
-    prepare_instance(Console(stderr=True))
+    prepare_instance(Console(stderr=True, highlight=False))
     return load_settings()
 
 
@@ -106,26 +140,27 @@ def _timed(seconds: dict[str, float], what: str, console: Console) -> Iterator[N
     start = time.monotonic()
     yield
     seconds[what] = time.monotonic() - start
-    console.print(f"✓ {what} [dim]({seconds[what]:.1f} s)[/]")
+    console.print(f"[green]✓[/] {what} [dim]({seconds[what]:.1f} s)[/]")
 
 
 def _print_kpis(settings: Settings, first: date, last: date, console: Console) -> None:
-    from ecom_platform.commands.show import display, read_days
+    from ecom_platform.commands.show import read_days
 
-    table = Table(title="\nThe last days, all regions", title_justify="left")
     columns = {
-        "total_revenue": "revenue",
-        "total_orders": "orders",
-        "total_customers": "customers",
-        "average_order_value": "average order",
-        "customer_retention_rate": "retention 90 d",
+        "total_revenue": ("revenue", "{:,.2f}"),
+        "total_orders": ("orders", "{:,}"),
+        "total_customers": ("customers", "{:,}"),
+        "average_order_value": ("average order", "{:,.2f}"),
+        "customer_retention_rate": ("retention", "{:.1%}"),
     }
     days: dict[str, list[str]] = {}
-    for metric in columns:
+    for metric, (_, form) in columns.items():
         for row in read_days(settings, metric, first, last, "all"):
-            days.setdefault(str(row["date"]), []).append(display(row[metric]))
-    table.add_column("day")
-    for title in columns.values():
+            value = row[metric]
+            days.setdefault(str(row["date"]), []).append("–" if value is None else form.format(value))
+    console.print(f"\n[bold]The last {len(days)} days, all regions[/]")
+    table = Table("day")
+    for title, _ in columns.values():
         table.add_column(title, justify="right")
     for day, values in sorted(days.items()):
         table.add_row(day, *values)
@@ -133,8 +168,8 @@ def _print_kpis(settings: Settings, first: date, last: date, console: Console) -
 
 
 def _print_seconds(total: dict[str, float], steps: dict[str, float], console: Console) -> None:
-    table = Table(title="\nWhere the seconds went", title_justify="left")
-    table.add_column("what")
+    console.print("\n[bold]Where the seconds went[/]")
+    table = Table("what")
     table.add_column("seconds", justify="right")
     for what, seconds in total.items():
         table.add_row(what, f"{seconds:.1f}")
@@ -146,22 +181,43 @@ def _print_seconds(total: dict[str, float], steps: dict[str, float], console: Co
     ):
         spent = sum(s for step, s in steps.items() if step.startswith(prefix))
         table.add_row(f"  of which {what}", f"{spent:.1f}")
-    table.add_row("  of which planning and loading", f"{[*total.values()][-1] - sum(steps.values()):.1f}")
+    other = [*total.values()][-1] - sum(steps.values())
+    table.add_row("  of which planning and loading", f"{other:.1f}")
     table.add_row("all", f"{sum(total.values()):.1f}", style="bold")
     console.print(table)
 
 
-def _print_next(folder: Path, first: date, last: date, console: Console) -> None:
-    name = os.path.relpath(folder)
-    ecom = os.path.relpath(Path(sys.executable).parent / "ecom")
-    console.print(
-        f"""
-What to look at next:
-  make dev                           the same lake in Dagster's UI, on http://localhost:3000
-  set -a; . {name}/{ENVIRONMENT}; set +a    for the commands below
-  {ecom} show total_revenue --from {first} --to {last} --region all
-  {ecom} show payment_status --from {last} --to {last}
-  {ecom} doctor
-  {name}/lake                         the lake: one Parquet file a day and dataset""",
-        markup=False,
-    )
+def _print_next(folder: str, ecom: str, days: str, console: Console) -> None:
+    option = "" if folder == ".demo" else f" --folder {shlex.quote(folder)}"
+    environment = shlex.quote(f"{folder}/{ENVIRONMENT}")
+    console.print("\n[bold]What to look at next[/]")
+    for what, commands in (
+        ("Every run, day and number in Dagster, at http://localhost:3000", [f"{ecom} dev{option}"]),
+        (
+            "Any metric on the command line",
+            [
+                f"set -a; . {environment}; set +a",
+                f"{ecom} show total_revenue {days}",
+                f"{ecom} doctor",
+            ],
+        ),
+        ("The lake itself: one Parquet file for each day of a dataset", [f"ls {folder}/lake"]),
+        ("When you have seen enough, stop the database", [f"{ecom} demo{option} --stop"]),
+    ):
+        console.print(f"  {what}")
+        for command in commands:
+            console.print(f"    {command}", style="cyan", markup=False, soft_wrap=True)
+
+
+def _shown(path: Path) -> str:
+    """Return a path as it is shortest from here."""
+    path = path.expanduser().absolute()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _own_command() -> str:
+    """Return how this very command is called again from here."""
+    ecom = Path(sys.executable).parent / "ecom"
+    if not ecom.exists() or shutil.which("ecom") == str(ecom):
+        return "ecom"
+    return shlex.quote(_shown(ecom))

@@ -77,6 +77,8 @@ def _found(what: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
         return list(look())
     except EcomError as error:
         return [_wrong(what, error)]
+    except Exception as error:  # noqa: BLE001 - the other findings are wanted all the same
+        return [Finding(WRONG, what, f"{type(error).__name__}: {error}")]
 
 
 def _source(settings: Settings) -> Iterator[Finding]:
@@ -125,29 +127,9 @@ def _email_key(settings: Settings) -> Iterator[Finding]:
     yield Finding(
         NOTE,
         "e-mail key",
-        "kept in DAGSTER_HOME, as ECOM_EMAIL_HMAC_KEY is not set",
-        "Where DAGSTER_HOME does not outlive the machine, set ECOM_EMAIL_HMAC_KEY.",
+        f"kept in {os.environ['DAGSTER_HOME']}, as ECOM_EMAIL_HMAC_KEY is not set",
+        "Where that folder does not outlive the machine, set ECOM_EMAIL_HMAC_KEY.",
     )
-
-
-def _alert_channels(settings: Settings) -> Iterator[Finding]:
-    from ecom_platform.alerts.channels import open_channels
-
-    channels = open_channels(settings)
-    if not channels:
-        yield Finding(
-            NOTE,
-            "alert channels",
-            "none: a failed run shows in the Dagster UI and nowhere else",
-            "Set ECOM_ALERT_SNS_TOPIC or ECOM_ALERT_SLACK_WEBHOOK.",
-        )
-    for channel in channels:
-        try:
-            channel.check()
-        except EcomError as error:
-            yield _wrong("alert channels", error)
-        else:
-            yield Finding(OK, "alert channels", f"{channel.name} takes alerts")
 
 
 def _instance() -> Iterator[Finding]:
@@ -156,10 +138,11 @@ def _instance() -> Iterator[Finding]:
     home = os.environ.get("DAGSTER_HOME")
     if not home:
         yield Finding(
-            NOTE,
+            WRONG,
             "Dagster instance",
-            "DAGSTER_HOME is not set: `ecom run` records its runs in ./.dagster",
-            "Set DAGSTER_HOME to a folder with a dagster.yaml.",
+            "DAGSTER_HOME is not set: `ecom run` records its runs in .dagster of whatever folder "
+            "it is started in, and other commands of Dagster nowhere",
+            "Set DAGSTER_HOME to a folder that stays.",
         )
         return
     try:

@@ -55,13 +55,17 @@ def export_dataset(
 @contextmanager
 def _whole(file: Path) -> Iterator[Path]:
     """Yield where to write; the file is replaced when that has succeeded."""
-    part = file.with_name(f".{file.name}.{uuid4().hex}") if file.name else file
+    target = file.resolve()
+    special = target.exists() and not target.is_file()  # such as /dev/stdout
+    part = target if special else target.with_name(f".{target.name}.{uuid4().hex}")
     try:
         try:
             yield part
-            part.replace(file)
+            if not special:
+                part.replace(target)
         finally:
-            part.unlink(missing_ok=True)
+            if not special:
+                part.unlink(missing_ok=True)
     except OSError as error:
         raise EcomError(
             f"{file} cannot be written: {error.strerror or error}.",

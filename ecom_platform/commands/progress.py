@@ -48,11 +48,11 @@ def progress(
     """
     finished = threading.Event()
     columns = (
-        TextColumn("{task.description}"),
         BarColumn(20),
         MofNCompleteColumn(),
         TextColumn("partitions"),
         TimeElapsedColumn(),
+        TextColumn("{task.description}"),
     )
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal

@@ -127,7 +127,12 @@ class Folder:
                 yield from (Path(parent, name) for name in names)
 
     def _stored(self, path: Path) -> StoredFile:
-        facts = path.stat()
+        try:
+            facts = path.stat()
+        except FileNotFoundError:
+            if path.is_symlink():
+                raise
+            raise replaced(self.uri, path.relative_to(self._root).as_posix()) from None
         version = f"{facts.st_ino}-{facts.st_mtime_ns}-{facts.st_size}"
         return StoredFile(path.relative_to(self._root).as_posix(), facts.st_size, version)
 
@@ -138,16 +143,15 @@ class Folder:
 
     def confirm(self, file: StoredFile) -> None:
         """See `FileStore`."""
-        try:
+        with _folder_errors(self.uri):
             found = self._stored(self._root / file.path)
-        except FileNotFoundError:
-            raise replaced(self.uri, file.path) from None
         if found != file:
             raise replaced(self.uri, file.path)
 
     def open(self, file: StoredFile) -> IO[bytes]:
         """See `FileStore`."""
-        return (self._root / file.path).open("rb")
+        with _folder_errors(self.uri):
+            return (self._root / file.path).open("rb")
 
 
 def _raise(error: OSError) -> None:
@@ -161,6 +165,6 @@ def _folder_errors(uri: str) -> Generator[None]:
     except OSError as error:
         place = error.filename or uri
         raise SourceError(
-            f"{place} cannot be listed: {error.strerror}.",
+            f"{place} cannot be read: {error.strerror}.",
             hint="Correct the link or the permissions; the files must be readable.",
         ) from error

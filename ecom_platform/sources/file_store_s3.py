@@ -29,10 +29,13 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
+    from obstore import Bytes
+
 _DOWNLOADS = 16
 #: Downloads that may lie in scratch, waiting to be parsed.
 _AHEAD = 4 * _DOWNLOADS
-_CHUNK = 8 * 1024 * 1024
+#: Bytes of a request: a large object is read by several at once, none lasting long.
+_PART = 8 * 1024 * 1024
 _HEAD_CHUNK = 256 * 1024
 
 
@@ -63,32 +66,29 @@ class Bucket:
 
     def fetch(self, files: Sequence[StoredFile], scratch: Path) -> Fetched:
         """See `FileStore`."""
-        waiting: deque[tuple[StoredFile, Path, Future[None]]] = deque()
+        waiting: deque[tuple[StoredFile, Path, list[Future[None]]]] = deque()
         pool = ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="source-download")
         try:
             for number, file in enumerate(files):
                 target = scratch / f"download-{number}"
-                waiting.append((file, target, pool.submit(self._download, file, target)))
+                target.write_bytes(b"")
+                parts = [
+                    pool.submit(self._download, file, start, target)
+                    for start in range(0, file.size, _PART)
+                ]
+                waiting.append((file, target, parts))
                 if len(waiting) > _AHEAD:
-                    yield from self._next(waiting)
+                    yield from _await_next(waiting)
             while waiting:
-                yield from self._next(waiting)
+                yield from _await_next(waiting)
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _next(self, waiting: deque[tuple[StoredFile, Path, Future[None]]]) -> Fetched:
-        file, target, download = waiting.popleft()
-        download.result()
-        yield file, target
-        target.unlink()
-
-    def _download(self, file: StoredFile, target: Path) -> None:
-        with _s3_errors(self.uri, file.path), target.open("wb") as out:
-            found = obstore.get(self._store, file.path, options={"if_match": file.version})
-            for chunk in found.stream(min_chunk_size=_CHUNK):
-                out.write(chunk)
-        if target.stat().st_size != file.size:
-            raise replaced(self.uri, file.path)
+    def _download(self, file: StoredFile, start: int, target: Path) -> None:
+        part = self.read_range(file, start, min(start + _PART, file.size))
+        with target.open("r+b") as copy:
+            copy.seek(start)
+            copy.write(part)
 
     def confirm(self, file: StoredFile) -> None:
         """Do nothing: the download was conditional."""
@@ -97,10 +97,26 @@ class Bucket:
         """See `FileStore`."""
         return cast("IO[bytes]", io.BufferedReader(_Ranges(self, file), _HEAD_CHUNK))
 
-    def read_range(self, file: StoredFile, start: int, end: int) -> bytes:
-        """Return the bytes `start` to `end` of a file, without the last."""
+    def read_range(self, file: StoredFile, start: int, end: int) -> Bytes:
+        """Return the bytes `start` to `end` of a file, without the last.
+
+        Raises:
+            SourceUnavailableError: The object is not the version listed any more.
+        """
         with _s3_errors(self.uri, file.path):
-            return bytes(obstore.get_range(self._store, file.path, start=start, end=end))
+            return obstore.get(
+                self._store,
+                file.path,
+                options={"if_match": file.version, "range": (start, end)},
+            ).bytes()
+
+
+def _await_next(waiting: deque[tuple[StoredFile, Path, list[Future[None]]]]) -> Fetched:
+    file, target, parts = waiting.popleft()
+    for part in parts:
+        part.result()
+    yield file, target
+    target.unlink()
 
 
 class _Ranges(io.RawIOBase):
@@ -129,10 +145,9 @@ class _Ranges(io.RawIOBase):
         end = min(self._at + len(buffer), self._file.size)
         if end <= self._at:
             return 0
-        found = self._bucket.read_range(self._file, self._at, end)
-        buffer[: len(found)] = found
-        self._at += len(found)
-        return len(found)
+        buffer[: end - self._at] = self._bucket.read_range(self._file, self._at, end)
+        read, self._at = end - self._at, end
+        return read
 
 
 @contextmanager

@@ -57,7 +57,13 @@ class FilesSource:
             yield FilesSnapshot(self._settings, self._store(), Path(scratch))
 
     def check(self) -> list[str]:
-        """Check the layout of each table, and the columns of its last file."""
+        """Check the layout of each table, and the columns of its last file.
+
+        Raises:
+            SettingsError: The delimiter or the pattern of timestamps is none.
+            SourceError: A table has no files, or none that can be read as it is.
+            SourceUnavailableError: S3 does not answer now.
+        """
         _check_settings(self._settings)
         store = self._store()
         top = store.files()

@@ -35,10 +35,10 @@ def offset_at(zone: str, instant: str) -> str:
 def offset_of_wall_time(zone: str, wall_time: str) -> str:
     """Return SQL for the offset that a wall-clock time of a zone is meant with.
 
-    A time that exists twice is the earlier of the two, and one that was skipped lies as
-    far behind the change as its clock says: both as `zoneinfo` does with `fold=0`.
+    A time that exists twice, or was skipped, is the later of its two readings, as in
+    PostgreSQL and DuckDB.
     """
-    ends = [change.at + max(change.before, change.after) for change in _changes(zone)]
+    ends = [change.at + change.after for change in _changes(zone)]
     return _choice(zone, wall_time, ends)
 
 

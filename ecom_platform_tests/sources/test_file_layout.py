@@ -311,7 +311,7 @@ def test_a_linked_day_folder_is_read_and_a_broken_link_is_an_error(tmp_path: Pat
 
     assert extract(folder, "orders", NEXT).column("id") == ["linked"]
     (folder / FOLDER / "b.csv").symlink_to(tmp_path / "gone.csv")
-    with pytest.raises(SourceError, match=r"b\.csv cannot be listed"):
+    with pytest.raises(SourceError, match=r"b\.csv cannot be read"):
         extract(folder, "orders", NEXT)
 
 

@@ -89,6 +89,15 @@ def test_many_day_folders_are_all_downloaded(bucket: Bucket) -> None:
     assert found.bad_days == {}
 
 
+def test_a_large_object_is_downloaded_in_parts(bucket: Bucket) -> None:
+    rows: list[Row] = [{"id": f"{at:03}", "status": f"{at}é" * 30_000} for at in range(200)]
+    bucket.put({"orders.csv": rows})
+
+    found = extract(bucket.url, "orders")
+
+    assert found.column("status") == [row["status"] for row in rows]
+
+
 def test_what_the_console_makes_for_folders_is_no_data(bucket: Bucket) -> None:
     bucket.client.delete_object(Bucket=bucket.name, Key="landing/eu/orders.csv")
     folder = f"orders/date={DAY}/"

@@ -103,7 +103,7 @@ def test_several_connections_read_what_one_reads(shop: Database, *, indexed: boo
         )
         for table in ("orders", "payments"):
             several, alone = read(many, table, *SPRING), read(one, table, *SPRING)
-            assert (len(several.row_groups), len(alone.row_groups)) == (5, 1)
+            assert (len(several.row_groups) > 1, len(alone.row_groups)) == (True, 1)
             assert several.rows == alone.rows
             assert several.totals == alone.totals
             assert len(several.rows) == 92 * 720
@@ -178,7 +178,7 @@ def while_reading(database: Database, act: Callable[[], object]) -> threading.Th
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             if database.execute(
-                "select from pg_stat_activity where datname = current_database() "
+                "select pid from pg_stat_activity where datname = current_database() "
                 "and application_name = 'ecom_platform' and wait_event = 'PgSleep'"
             ):
                 act()
