@@ -78,7 +78,8 @@ class FileFormat(StrEnum):
 def _options(
     *,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Print an error's traceback too; before or after COMMAND.")
+        bool,
+        typer.Option("--debug", help="Print an error's traceback too; before or after COMMAND."),
     ] = False,
     version: Annotated[
         bool,
@@ -153,7 +154,7 @@ def export(
 
 @app.command()
 def doctor() -> int:
-    """Check settings, source, lake and Dagster.
+    """Check settings, source, lake, alerts, Dagster.
 
     Prints what it finds, and what to do about it. Ends with exit code 1 when something is
     broken.
@@ -228,6 +229,9 @@ def main() -> None:
 
 
 def _complain(message: str) -> None:
+    from ecom_platform.commands.formats import printable
+
+    lines = redact(message).splitlines()
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     console.print("Error:", style="bold red", end=" ")
-    console.print(redact(message), markup=False)
+    console.print("\n".join(map(printable, lines)), markup=False)

@@ -20,7 +20,7 @@ from ecom_platform.errors import EcomError
 from ecom_platform.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from datetime import date
 
     from ecom_platform.settings import Settings
@@ -136,7 +136,7 @@ def _use_environment(folder: Path) -> Settings:
 
 
 @contextmanager
-def _timed(seconds: dict[str, float], what: str, console: Console) -> Iterator[None]:
+def _timed(seconds: dict[str, float], what: str, console: Console) -> Generator[None]:
     start = time.monotonic()
     yield
     seconds[what] = time.monotonic() - start
@@ -156,8 +156,8 @@ def _print_kpis(settings: Settings, first: date, last: date, console: Console) -
     days: dict[str, list[str]] = {}
     for metric, (_, form) in columns.items():
         for row in read_days(settings, metric, first, last, "all"):
-            value = row[metric]
-            days.setdefault(str(row["date"]), []).append("–" if value is None else form.format(value))
+            shown = "-" if row[metric] is None else form.format(row[metric])
+            days.setdefault(str(row["date"]), []).append(shown)
     console.print(f"\n[bold]The last {len(days)} days, all regions[/]")
     table = Table("day")
     for title, _ in columns.values():

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
+from ecom_platform.commands.formats import print_table
 from ecom_platform.errors import EcomError
 from ecom_platform.privacy import redact
 from ecom_platform.settings import load_settings
@@ -40,32 +42,20 @@ def examine() -> int:
         findings = [_wrong("settings", error)]
     else:
         findings = [
-            Finding(
-                OK,
-                "settings",
-                f"days in {settings.timezone} from {settings.start_date}; "
-                f"last closed day {settings.calendar.last_closed()}",
-            ),
+            *_settings(settings),
             *_found("source", lambda: _source(settings)),
             *_found("lake", lambda: _lake(settings)),
             *_found("e-mail key", lambda: _email_key(settings)),
             *_found("Dagster instance", _instance),
-            *_alert_channels(settings),
+            *_found("alert channels", lambda: _alert_channels(settings)),
         ]
-    table = Table(show_header=False, box=None, pad_edge=False)
+    table = Table.grid("", "", Column(overflow="fold"), padding=(0, 2, 0, 0))
     for finding in findings:
+        mark = Text(finding.mark, _STYLES[finding.mark])
         advice = f"\n→ {finding.advice}" if finding.advice else ""
-        table.add_row(
-            f"[{_STYLES[finding.mark]}]{finding.mark}[/]",
-            finding.what,
-            _plain(redact(finding.fact)) + _plain(advice),
-        )
-    Console(highlight=False).print(table)
+        table.add_row(mark, finding.what, Text(redact(finding.fact + advice)))
+    print_table(table)
     return 1 if any(finding.mark == WRONG for finding in findings) else 0
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")
 
 
 def _wrong(what: str, error: EcomError) -> Finding:
@@ -79,6 +69,22 @@ def _found(what: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
         return [_wrong(what, error)]
     except Exception as error:  # noqa: BLE001 - the other findings are wanted all the same
         return [Finding(WRONG, what, f"{type(error).__name__}: {error}")]
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    closed = settings.calendar.last_closed()
+    yield Finding(
+        OK,
+        "settings",
+        f"days in {settings.timezone} from {settings.start_date}; last closed day {closed}",
+    )
+    if closed < settings.start_date:
+        yield Finding(
+            NOTE,
+            "settings",
+            f"ECOM_START_DATE, {settings.start_date}, is not over yet: there is no day to make",
+            "Set ECOM_START_DATE to the first day that is wanted.",
+        )
 
 
 def _source(settings: Settings) -> Iterator[Finding]:
@@ -123,13 +129,36 @@ def _email_key(settings: Settings) -> Iterator[Finding]:
     if settings.email_hmac_key:
         yield Finding(OK, "e-mail key", "ECOM_EMAIL_HMAC_KEY is set")
         return
+    home = os.environ.get("DAGSTER_HOME")
+    if home and not Path(home).is_dir():
+        return  # the finding on the Dagster instance says so
     load_email_key(None)
     yield Finding(
         NOTE,
         "e-mail key",
-        f"kept in {os.environ['DAGSTER_HOME']}, as ECOM_EMAIL_HMAC_KEY is not set",
+        f"kept in {home}, as ECOM_EMAIL_HMAC_KEY is not set",
         "Where that folder does not outlive the machine, set ECOM_EMAIL_HMAC_KEY.",
     )
+
+
+def _alert_channels(settings: Settings) -> Iterator[Finding]:
+    from ecom_platform.alerts.channels import open_channels
+
+    channels = open_channels(settings)
+    if not channels:
+        yield Finding(
+            NOTE,
+            "alert channels",
+            "none: a failed run shows in the Dagster UI and nowhere else",
+            "Set ECOM_ALERT_SNS_TOPIC or ECOM_ALERT_SLACK_WEBHOOK.",
+        )
+    for channel in channels:
+        try:
+            channel.check()
+        except EcomError as error:
+            yield _wrong("alert channels", error)
+        else:
+            yield Finding(OK, "alert channels", f"{channel.name} takes alerts")
 
 
 def _instance() -> Iterator[Finding]:
@@ -154,7 +183,8 @@ def _instance() -> Iterator[Finding]:
             WRONG,
             "Dagster instance",
             f"{home} does not open: {str(error).splitlines()[0]}",
-            "Correct dagster.yaml there, or start its database.",
+            "Set DAGSTER_HOME to the absolute path of a folder that exists; correct dagster.yaml "
+            "there, or start its database.",
         )
         return
     yield Finding(OK, "Dagster instance", f"{home}: {runs} runs recorded, in {kind}")

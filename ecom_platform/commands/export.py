@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from uuid import uuid4
 
 from ecom_platform.assets.metrics import METRICS
@@ -14,9 +14,11 @@ from ecom_platform.engines.duckdb import quote
 from ecom_platform.errors import EcomError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from datetime import date
     from pathlib import Path
+
+    from pyarrow import RecordBatchReader
 
     from ecom_platform.engines.duckdb import Connection
     from ecom_platform.settings import Settings
@@ -53,11 +55,11 @@ def export_dataset(
 
 
 @contextmanager
-def _whole(file: Path) -> Iterator[Path]:
+def _whole(file: Path) -> Generator[Path]:
     """Yield where to write; the file is replaced when that has succeeded."""
-    target = file.resolve()
-    special = target.exists() and not target.is_file()  # such as /dev/stdout
-    part = target if special else target.with_name(f".{target.name}.{uuid4().hex}")
+    special = file.exists() and not file.is_file()  # such as /dev/stdout
+    target = file if special else file.resolve()
+    part = file if special else target.with_name(f".{target.name}.{uuid4().hex}")
     try:
         try:
             yield part
@@ -66,6 +68,8 @@ def _whole(file: Path) -> Iterator[Path]:
         finally:
             if not special:
                 part.unlink(missing_ok=True)
+    except BrokenPipeError:
+        raise  # whoever reads has enough
     except OSError as error:
         raise EcomError(
             f"{file} cannot be written: {error.strerror or error}.",
@@ -77,7 +81,7 @@ def _write_parquet(connection: Connection, query: str, columns: list[str], file:
     from pyarrow import parquet
 
     del columns
-    batches = connection.execute(query).to_arrow_reader(BATCH)
+    batches = cast("RecordBatchReader", connection.sql(query).to_arrow_reader(BATCH))
     with parquet.ParquetWriter(file, batches.schema, compression="zstd") as writer:
         for batch in batches:
             writer.write_batch(batch)

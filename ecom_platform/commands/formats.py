@@ -38,22 +38,36 @@ def write_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
             table.add_column(header, overflow="fold", no_wrap=column == "date")
     for row in body:
         table.add_row(*(Text(display(value)) for value in row))
+    print_table(table)
+
+
+def print_table(table: Table) -> None:
+    """Print a table as wide as the terminal; in a file or pipe, as wide as its rows."""
     console = Console(highlight=False)
-    if not console.is_terminal:  # a file is as wide as its widest line
-        options = console.options.update(width=100_000)
-        console.width = Measurement.get(console, options, table).maximum
-    console.print(table)
+    if console.is_terminal:
+        console.print(table)
+        return
+    options = console.options.update(width=100_000)
+    console.width = Measurement.get(console, options, table).maximum
+    with console.capture() as printed:
+        console.print(table)
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in printed.get().splitlines())
 
 
 def display(value: object) -> str:
     """Return a value for people: thousands separated, money with two decimals, ratios with four."""
     if value is None:
-        return "–"
+        return "-"
     if isinstance(value, Decimal):
         return f"{value:,.2f}"
     if isinstance(value, float):
         return f"{value:,.4f}"
-    return f"{value:,}" if isinstance(value, int) else _UNPRINTABLE.sub("\ufffd", str(value))
+    return f"{value:,}" if isinstance(value, int) else printable(str(value))
+
+
+def printable(text: str) -> str:
+    """Return a text without characters that a terminal would act on."""
+    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def write_csv(
@@ -80,7 +94,7 @@ def write_json(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         + "}"
         for row in rows
     ]  # fmt: skip
-    print("[" + ",\n ".join(lines) + "]")
+    sys.stdout.write("[" + ",\n ".join(lines) + "]\n")
 
 
 def _json(value: object) -> str:

@@ -11,7 +11,7 @@ import dagster as dg
 from ecom_platform.privacy import redact
 
 if TYPE_CHECKING:
-    from dagster._utils.error import SerializableErrorInfo
+    from dagster_shared.error import SerializableErrorInfo
     from rich.console import Console
 
 #: Tells the run of one call of `execute_range` from all others.

@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ecom_platform.commands.outcome import INVOCATION_TAG, dataset_of, error_message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from rich.progress import TaskID
 
@@ -28,7 +28,7 @@ POLL_SECONDS = 0.25
 
 
 @contextmanager
-def terminal() -> Iterator[Console]:
+def terminal() -> Generator[Console]:
     """Open a console on stderr that goes on writing there whatever Dagster captures."""
     with os.fdopen(os.dup(2), "w", encoding="utf-8") as stream:
         yield Console(file=stream, highlight=False)
@@ -37,7 +37,7 @@ def terminal() -> Iterator[Console]:
 @contextmanager
 def progress(
     instance: dg.DagsterInstance, invocation: str, total: int, console: Console
-) -> Iterator[None]:
+) -> Generator[None]:
     """Show the run with that tag while the block runs, where there is somebody to look.
 
     Args:
@@ -112,6 +112,6 @@ class _Watcher:
         else:
             retry = event.step_retry_data
             reason = error_message(retry.error) if retry.error else ""
-            after = f"; trying again in {retry.seconds_to_wait:.0f} s" if retry.seconds_to_wait else ""
+            again = f"trying again in {retry.seconds_to_wait or 0:.0f} s"
             name = dataset_of(event.step_key or "")
-            self.bar.console.print(f"[yellow]![/] {name}{after}: {escape(reason)}")
+            self.bar.console.print(f"[yellow]![/] {name}, {again}: {escape(reason)}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -88,7 +89,11 @@ def daily_refresh_job() -> dg.JobDefinition:
 
 
 def execute_range(first: date, last: date, console: Console) -> Outcome:
-    """Run the daily job over a range in this process, showing its progress."""
+    """Run the daily job over a range in this process, showing its progress.
+
+    Raises:
+        EcomError: It was interrupted.
+    """
     job = dg.build_reconstructable_job("ecom_platform.commands.run", "daily_refresh_job")
     graph = job.get_definition().asset_layer.asset_graph
     partitioned = [node for node in graph.asset_nodes if node.is_executable and node.is_partitioned]
@@ -102,7 +107,13 @@ def execute_range(first: date, last: date, console: Console) -> Outcome:
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     with dg.DagsterInstance.get() as instance:
         with progress(instance, invocation, partitions, console):
-            result = dg.execute_job(
-                job, instance, run_config=quiet, tags=tags, raise_on_error=False
-            )
+            try:
+                result = dg.execute_job(
+                    job, instance, run_config=quiet, tags=tags, raise_on_error=False
+                )
+            except DagsterExecutionInterruptedError:
+                raise EcomError(
+                    "Interrupted. What was published by then stays.",
+                    hint="Run the same days again.",
+                ) from None
         return read_outcome(instance, result.run_id, success=result.success)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from ecom_platform.assets.metrics import METRICS
 from ecom_platform.calendar import contiguous_ranges
-from ecom_platform.commands.formats import write_csv, write_json, write_table
+from ecom_platform.commands.formats import printable, write_csv, write_json, write_table
 from ecom_platform.commands.outcome import DONE, SOME_DAYS_FAILED
 from ecom_platform.engines.duckdb import Engine, add_view, quote, text
 from ecom_platform.errors import EcomError, MissingPartitionError
@@ -18,7 +19,7 @@ from ecom_platform.lake.publish import Lake
 from ecom_platform.lake.storage import FolderStorage, open_storage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
     from datetime import date
 
     from ecom_platform.datasets import Dataset
@@ -48,7 +49,7 @@ def show_metric(
                 f"SELECT DISTINCT region FROM {dataset.layer}.{quote(name)} ORDER BY region"
             ).fetchall()
             names = ", ".join(region for (region,) in known) or "none"
-            print(f"No region {region} in these days; there is {names}.", file=sys.stderr)
+            typer.echo(printable(f"No region {region} here; there is {names}."), err=True)
     if form == "table":
         write_table(name, columns, rows)
     elif form == "csv":
@@ -76,7 +77,7 @@ def columns_of(dataset: Dataset) -> list[str]:
 @contextmanager
 def open_days(
     settings: Settings, dataset: Dataset, first: date, last: date
-) -> Iterator[tuple[Connection, list[date]]]:
+) -> Generator[tuple[Connection, list[date]]]:
     """Open days of a dataset as a view `layer.name`; yield the connection and missing days.
 
     Raises:
@@ -103,10 +104,10 @@ def open_days(
 def warn_of_missing(dataset: Dataset, missing: Sequence[date]) -> int:
     """Say which days were never computed, and how to; return the exit code."""
     for first, last in contiguous_ranges(missing):
-        print(
+        typer.echo(
             f"{dataset.path} was never computed for {_span(first, last)}. "
             f"Run: ecom run --from {first} --to {last}",
-            file=sys.stderr,
+            err=True,
         )
     return SOME_DAYS_FAILED if missing else DONE
 

@@ -6,7 +6,7 @@ The dialect, and how rows become files, are in `postgres/`; here is who reads wh
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from decimal import Decimal
 from functools import partial
 from queue import SimpleQueue
@@ -18,7 +18,7 @@ from ecom_platform.sources.base import Extraction, Totals
 from ecom_platform.sources.postgres.address import parse_address
 from ecom_platform.sources.postgres.catalog import DATASETS, catalog_query, describe_table
 from ecom_platform.sources.postgres.connection import open_connections
-from ecom_platform.sources.postgres.queries import DATED_BY, PARENT, ShopQueries, tables_needed
+from ecom_platform.sources.postgres.queries import DATED_BY, ShopQueries, tables_needed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -118,18 +118,19 @@ class DatabaseSnapshot:
 
     def _warnings(self, table: str) -> Iterator[str]:
         described = self._tables[table]
-        prefix = f"Warning, table {described.name}:"
-        looked_up = [DATED_BY[table], *([PARENT[table][1]] if table == "payments" else [])]
+        about = f"Warning, table {described.name}:"
+        looked_up = [DATED_BY[table], *(["order_id"] if table == "payments" else [])]
         for name in looked_up if described.blocks is not None else ():
             if not described[name].indexed:
                 own = self._settings.source_column(table, name)
-                yield f"{prefix} no index begins with {own}, so that every day reads the whole."
-        if any(table == parent for parent, _ in PARENT.values()) and not described["id"].unique:
+                yield f"{about} no index begins with {own}, so a day reads the whole table."
+        if table != "payments" and not described["id"].unique:
             yield (
-                f"{prefix} nothing proves its ids unique, so that looking rows up there is slower."
+                f"{about} no index proves that an id is there once, so to look up "
+                f"{'an order' if table == 'orders' else 'a customer'} takes longer."
             )
         if described.row_security:
-            yield f"{prefix} row-level security may hide rows from the database user."
+            yield f"{about} row-level security may hide rows from the database user."
 
     def _queries(self, table: str) -> ShopQueries:
         for name in tables_needed(table):
@@ -174,7 +175,8 @@ class DatabaseSnapshot:
         from ecom_platform.sources.postgres.transfer import RawFile
 
         file = RawFile(path, DATASETS[table], self._settings.calendar, first, last)
-        return file.write(connection.batches(sql))
+        with closing(connection.batches(sql)) as batches:
+            return file.write(batches)
 
     def _run(self, tasks: list[Callable[[Connection], Any]], count: int) -> list[Any]:
         """Run tasks, each on a connection of its own, so many at a time."""

@@ -55,7 +55,7 @@ class Database:
     def execute(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Run SQL and return its rows, if it has any."""
         with psycopg.connect(self.url, autocommit=True) as connection:
-            cursor = connection.execute(sql, values or None)
+            cursor = connection.execute(sql.encode(), values or None)
             return cursor.fetchall() if cursor.description else []
 
     def create(self, **types: str) -> None:

@@ -1,26 +1,16 @@
-"""Reading a shop from PostgreSQL: which rows a day has, their parents, the snapshot, the speed."""
+"""Which rows of a PostgreSQL shop a day has, and what the doctor says of its tables."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import threading
-import time
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 
-from ecom_platform.datasets import RAW
-from ecom_platform.errors import SourceError
-from ecom_platform.sources.base import Totals
 from ecom_platform_tests.oracle import read_instant
 from ecom_platform_tests.shops import Case, cases, write_postgres
 from ecom_platform_tests.sources.postgres_database import Database, read
@@ -230,7 +220,7 @@ def test_any_shop_is_read_whole_each_row_on_its_day(database: Database, case: Ca
     regions = {str(row.id): row.region for row in case.shop.customers if row.id is not None}
     orders = {str(row.id): row for row in case.shop.orders if row.id is not None}
 
-    def day_of(time: datetime | None) -> date:
+    def day_of(time: Any) -> date:
         instant = read_instant(time, source)
         return start if instant is None else instant.astimezone(business).date()
 
@@ -259,13 +249,9 @@ def test_any_shop_is_read_whole_each_row_on_its_day(database: Database, case: Ca
     }
     with database.source(**options).snapshot() as snapshot:
         for table, names in columns.items():
-            wanted = {
-                row: count for row, count in expected[table].items() if row[-1] in case.days
-            }
+            wanted = {row: count for row, count in expected[table].items() if row[-1] in case.days}
             whole = read(snapshot, table, str(case.days[0]), str(case.days[-1]))
-            single = [
-                row for day in case.days for row in read(snapshot, table, str(day)).rows
-            ]
+            single = [row for day in case.days for row in read(snapshot, table, str(day)).rows]
             for rows in (whole.rows, single):
                 found = Counter(tuple(row[name] for name in names) for row in rows)
                 assert _with_text_ids(found) == _with_text_ids(wanted)
@@ -275,5 +261,72 @@ def test_any_shop_is_read_whole_each_row_on_its_day(database: Database, case: Ca
 
 
 def _with_text_ids(rows: dict[Any, int]) -> dict[Any, int]:
-    return {(row[0] if isinstance(row[0], int) else row[0] and str(row[0]), *row[1:]): count
-            for row, count in rows.items()}
+    return {
+        (row[0] if isinstance(row[0], int) else row[0] and str(row[0]), *row[1:]): count
+        for row, count in rows.items()
+    }
+
+
+# --------------------------------------------------------------------------- the doctor
+
+
+def test_the_doctor_learns_what_is_there(database: Database) -> None:
+    database.create()
+    database.insert("customers", (1, None, None, "2020-01-01"), (2, None, None, "infinity"))
+    database.insert("orders", (1, 1, 1, "2024-03-01 12:00+00"), (2, 1, 1, "2024-03-05 13:00+00"))
+    database.execute(
+        "create index on orders (created_at); create index on payments (paid_at);"
+        "create index on payments (order_id); create index on customers (signup_date);"
+        "alter table orders rename created_at to placed_at; analyze"
+    )
+    assert database.source(columns={"orders.created_at": "placed_at"}).check() == [
+        (
+            "orders: table orders, about 2 rows (id bigint, customer_id bigint, total_amount "
+            "numeric(12,2), placed_at timestamp with time zone, status text); placed_at from "
+            "2024-03-01 12:00:00+00 to 2024-03-05 13:00:00+00"
+        ),
+        (
+            "customers: table customers, about 2 rows (id bigint, email text, region text, "
+            "signup_date date); signup_date from 2020-01-01 to 2020-01-01"
+        ),
+        (
+            "payments: table payments, about 1 rows (id bigint, order_id bigint, amount "
+            "numeric(12,2), status text, paid_at timestamp with time zone); paid_at is never set"
+        ),
+    ]
+
+
+def test_the_doctor_warns_of_what_makes_reading_slow_or_incomplete(database: Database) -> None:
+    database.create(orders_id="bigint", payments_id="bigint")
+    database.execute(
+        "create role limited_reader login; grant select on all tables in schema public to "
+        "limited_reader; alter table customers enable row level security"
+    )
+    source = Database(database.url.replace("//postgres@", "//limited_reader@")).source()
+    warnings = [line for line in source.check() if line.startswith("Warning")]
+    database.execute("drop owned by limited_reader; drop role limited_reader")
+    assert warnings == [
+        "Warning, table orders: no index begins with created_at, so a day reads the whole table.",
+        (
+            "Warning, table orders: no index proves that an id is there once, so to look up an order "
+            "takes longer."
+        ),
+        (
+            "Warning, table customers: no index begins with signup_date, so a day reads the whole "
+            "table."
+        ),
+        "Warning, table customers: row-level security may hide rows from the database user.",
+        "Warning, table payments: no index begins with paid_at, so a day reads the whole table.",
+        "Warning, table payments: no index begins with order_id, so a day reads the whole table.",
+    ]
+
+
+def test_the_doctor_finds_nothing_wrong_with_a_view(database: Database) -> None:
+    database.create()
+    for table in ("orders", "customers", "payments"):
+        database.execute(f"create view v_{table} as select * from {table}")
+    tables = {table: f"v_{table}" for table in ("orders", "customers", "payments")}
+    facts = database.source(tables=tables).check()
+    assert [line.split(",")[0] for line in facts if not line.startswith("Warning")] == [
+        "orders: table v_orders", "customers: table v_customers", "payments: table v_payments",
+    ]  # fmt: skip

@@ -7,7 +7,7 @@ a pooler that hands out servers by transaction.
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ecom_platform.errors import SourceError, SourceUnavailableError
@@ -15,7 +15,7 @@ from ecom_platform.sources.postgres.catalog import literal
 from ecom_platform.sources.postgres.errors import explain_failure, explain_refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator
 
     import pyarrow as pa
     from adbc_driver_manager import AdbcConnection, AdbcDatabase
@@ -152,8 +152,8 @@ class Connection:
         ]
         return json.loads(row["QUERY PLAN"])[0]["Plan"]
 
-    def batches(self, sql: str, *, copy: bool = True) -> Iterator[pa.RecordBatch]:
-        """Stream a result, in batches of a few megabytes.
+    def batches(self, sql: str, *, copy: bool = True) -> Generator[pa.RecordBatch]:
+        """Stream a result, in batches of a few megabytes; to be closed when not read to its end.
 
         Args:
             sql: The query.
@@ -185,7 +185,10 @@ class Connection:
 
     def cancel(self) -> None:
         """End the statement that runs, from another thread."""
-        self._handle.cancel()
+        from adbc_driver_manager import Error
+
+        with suppress(Error):  # where the connection is lost, nothing runs
+            self._handle.cancel()
 
     def close(self) -> None:
         """Close the connection."""

@@ -75,7 +75,7 @@ def explain_refusal(address: Address) -> Generator[None]:
         yield
     except Error as error:
         text = str(error)
-        if 'at "' not in text and re.search(r"invalid|missing|unexpected|end of string", text):
+        if re.search(r"connect: (invalid|missing|unexpected|unrecognized|end of string)", text):
             # libpq quotes what it does not understand, which can be a piece of a password.
             raise invalid_address() from None
         may_pass, hint = next(

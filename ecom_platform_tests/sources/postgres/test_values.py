@@ -219,7 +219,7 @@ def test_text_of_any_kind_arrives_unchanged(database: Database) -> None:
     database.create(
         orders_status="state", customers_region="char(8)", payments_status="integer",
     )  # fmt: skip
-    odd = "it's \"quoted\",\n\ttab \\. \\N ünïcödé 日本 😀 \u2028"
+    odd = 'it\'s "quoted",\n\ttab \\. \\N ünïcödé 日本 😀 \u2028'
     database.insert("customers", (1, odd, "north", DAY), (2, "", None, DAY))
     database.insert("orders", (1, 1, 1, NOON, "in transit"), (2, 2, 1, NOON, None))
     database.insert("payments", (1, 1, 1, 42, NOON))
