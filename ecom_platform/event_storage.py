@@ -8,26 +8,28 @@ below 2 ms (benchmarks/event_storage.py). `dagster.yaml` selects this class.
 from __future__ import annotations
 
 import os
+import tempfile
 from collections import OrderedDict
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
-    SQLITE_BUSY_TIMEOUT_SECONDS,
     SqliteEventLogStorage,
 )
 from sqlalchemy import create_engine, event
 from sqlalchemy.pool import QueuePool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Mapping
 
     from dagster._serdes import ConfigurableClassData
     from sqlalchemy.engine import Connection, Engine
 
 #: Databases kept open: the index, and the shards of the runs last written or read.
 KEPT = 8
+#: How long a writer waits for another: what Dagster's own class waits.
+BUSY_SECONDS = 60
 
 
 class KeptSqliteEventLogStorage(SqliteEventLogStorage):
@@ -48,10 +50,12 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
     ) -> KeptSqliteEventLogStorage:
         """Make the storage of this Dagster home."""
         del config_value
-        return cls(str(Path(os.environ["DAGSTER_HOME"]) / "history" / "runs"), inst_data)
+        # Without a home, as in `dg check defs`, nothing is meant to be kept.
+        home = os.environ.get("DAGSTER_HOME") or tempfile.mkdtemp(prefix="ecom-dagster-")
+        return cls(str(Path(home) / "history" / "runs"), inst_data)
 
     @contextmanager
-    def _connect(self, shard: str) -> Iterator[Connection]:
+    def _connect(self, shard: str) -> Generator[Connection]:
         with self._db_lock:
             engine = self._kept.get(shard) or self._open(shard)
             self._kept[shard] = engine
@@ -69,7 +73,7 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
             self.conn_string_for_shard(shard),
             poolclass=QueuePool,
             pool_size=1,
-            connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+            connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
         )
         # In write-ahead mode, which Dagster sets, this loses nothing but the last moments
         # of a machine that loses power.

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from ecom_platform.errors import LakeError, LakeUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
-    from obstore.store import RetryConfig, S3Store
+    from obstore.store import RetryConfig, S3Config, S3Store
 
 S3_RETRY: RetryConfig = {
     "max_retries": 10,
@@ -38,19 +38,20 @@ def open_s3(url: str, *, retry: RetryConfig = S3_RETRY) -> S3Store:
         raise LakeError(f"{url} names no bucket.", hint="Write it as s3://bucket/prefix.")
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    options = {"endpoint": endpoint} if endpoint else {}
+    config: S3Config = {"region": region}
+    if endpoint:
+        config["endpoint"] = endpoint
     return S3Store(
         parts.netloc,
         prefix=parts.path.strip("/") or None,
-        region=region,
+        config=config,
         client_options={"allow_http": endpoint.startswith("http://")},
         retry_config=retry,
-        **options,
     )
 
 
 @contextmanager
-def explain_s3_error(uri: str) -> Iterator[None]:
+def explain_s3_error(uri: str) -> Generator[None]:
     """Turn obstore's errors into ones a user can act on.
 
     Raises:

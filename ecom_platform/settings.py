@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     )
     payment_statuses: dict[Literal["completed", "pending", "failed", "refunded"], list[str]] = (
         Field(
-            default_factory=dict,
+            default_factory=lambda: {},
             description="The shop's own words for payment statuses, as JSON, added to the "
             'built-in ones: `{"completed": ["abgeschlossen"]}`. All others become `other`.',
         )
@@ -171,9 +171,8 @@ class Settings(BaseSettings):
     @field_validator("void_order_statuses", mode="before")
     @classmethod
     def _split_words(cls, value: object) -> object:
-        words = value.split(",") if isinstance(value, str) else value
-        if isinstance(words, list | tuple):
-            return tuple(str(word).strip().lower() for word in words if str(word).strip())
+        if isinstance(value, str):
+            return tuple(word.strip().lower() for word in value.split(",") if word.strip())
         return value
 
     @field_validator("tables")

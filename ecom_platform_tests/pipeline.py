@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import duckdb
 
-from ecom_platform.assets.cleaned import build_cleaned_assets
-from ecom_platform.assets.metrics import METRICS, build_metric_assets
-from ecom_platform.assets.raw import build_raw_assets
+from ecom_platform.assets.metrics import METRICS
 from ecom_platform.calendar import days_between
 from ecom_platform.datasets import CLEANED, QUARANTINE, RAW
+from ecom_platform.definitions import build_definitions
 from ecom_platform.engines.duckdb import Engine
 from ecom_platform.lake.publish import Lake
 from ecom_platform.lake.storage import open_storage
@@ -53,11 +52,7 @@ class Pipeline:
     """(dataset, day) -> what the assets said of it."""
 
     def __post_init__(self) -> None:
-        assets = [
-            *build_raw_assets(self.settings),
-            *build_cleaned_assets(self.settings),
-            *build_metric_assets(self.settings),
-        ]
+        assets: Any = build_definitions(self.settings).assets  # without resources of their own
         made_by = {key: asset for asset in assets for key in asset.keys}
         ordered = TopologicalSorter({
             asset.node_def.name: {made_by[key].node_def.name for key in asset.keys_by_input_name.values()}

@@ -146,13 +146,12 @@ def _log(
 ) -> None:
     """Record an answer for each day; a result of the step would be one for the whole range."""
     for found in answers:
-        context.op_execution_context.log_event(
-            dg.AssetCheckEvaluation(
-                asset_key=dg.AssetKey(path.split("/")),
-                check_name=name,
-                passed=found.passed,
-                severity=severity,
-                partition=found.day,
-                metadata=dict(found.facts),
-            )
+        evaluation: Any = dg.AssetCheckEvaluation(  # which `log_event` takes, untold by its type
+            asset_key=dg.AssetKey(path.split("/")),
+            check_name=name,
+            passed=found.passed,
+            severity=severity,
+            partition=found.day,
+            metadata=dict(found.facts),
         )
+        context.op_execution_context.log_event(evaluation)

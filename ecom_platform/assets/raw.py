@@ -11,7 +11,7 @@ from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.publish import Rows
 from ecom_platform.privacy import EMAIL_PATTERN
 from ecom_platform.settings import Settings
-from ecom_platform.sources.base import Extraction
+from ecom_platform.sources.base import Extraction, Totals
 from ecom_platform.sources.run_snapshot import RunSnapshot
 
 
@@ -64,9 +64,12 @@ def _as_rows(engine: Engine, dataset: Dataset, extraction: Extraction) -> Rows:
         nulls = ", ".join(f"CAST(NULL AS VARCHAR) AS {quote(c.name)}" for c in dataset.columns)
         query = f"SELECT {nulls}, NULL AS date WHERE false"
     create_result(connection, dataset, query, table="result")
-    facts: dict[str, dict[str, int | float | str]] = {
-        day.isoformat(): {"source_rows": totals.rows}
-        | ({} if totals.amount is None else {"source_amount": str(totals.amount)})
-        for day, totals in extraction.totals.items()
-    }
+    facts = {day.isoformat(): _facts(totals) for day, totals in extraction.totals.items()}
     return Rows(connection, "result", extraction.bad_days, facts)
+
+
+def _facts(totals: Totals) -> dict[str, int | float | str]:
+    facts: dict[str, int | float | str] = {"source_rows": totals.rows}
+    if totals.amount is not None:
+        facts["source_amount"] = str(totals.amount)
+    return facts

@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from sqlglot import exp, parse_one
@@ -59,7 +59,7 @@ class SqlFile:
         return hashlib.sha256(self.text.encode()).hexdigest()[:12]
 
     @cached_property
-    def _query(self) -> exp.Expression:
+    def _query(self) -> exp.Expr:
         return parse_one(self.text, dialect="duckdb")
 
     @cached_property
@@ -77,7 +77,7 @@ class SqlFile:
             columns: Output columns.
             datasets: `layer/name` -> declaration, of the inputs at least.
         """
-        schema = {"settings": SETTINGS_TABLES}
+        schema: dict[str, Any] = {"settings": SETTINGS_TABLES}
         for path in self.inputs:
             layer, name = path.split("/")
             kinds = {
@@ -93,7 +93,7 @@ class SqlFile:
             for column in columns
         })
 
-    def _columns_read(self, schema: dict[str, dict[str, dict[str, str]]]) -> list[dg.TableColumnDep]:
+    def _columns_read(self, schema: dict[str, Any]) -> list[dg.TableColumnDep]:
         query = qualify(self._query.copy(), dialect="duckdb", schema=schema)
         found = {
             (source.db, source.name, column.name)

@@ -6,13 +6,14 @@ The dialect, and how rows become files, are in `postgres/`; here is who reads wh
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from decimal import Decimal
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from ecom_platform.calendar import ONE_DAY
+from ecom_platform.errors import SourceError
 from ecom_platform.settings import SOURCE_COLUMNS
 from ecom_platform.sources.base import Extraction, Totals
 from ecom_platform.sources.postgres.address import parse_address
@@ -81,6 +82,10 @@ class DatabaseSnapshot:
         self._settings = settings
         self._connections = connections
         self._tables: dict[str, SourceTable] = {}
+        for table in SOURCE_COLUMNS:
+            # One that cannot be read is told of when it is asked for.
+            with suppress(SourceError):
+                self._describe(table)
 
     def extract(self, table: str, first: date, last: date, scratch: Path) -> Extraction:
         """Read the business days `first` to `last` of `orders`, `customers` or `payments`.
@@ -126,7 +131,7 @@ class DatabaseSnapshot:
                 yield f"{about} no index begins with {own}, so a day reads the whole table."
         if table != "payments" and not described["id"].unique:
             yield (
-                f"{about} no index proves that an id is there once, so to look up "
+                f"{about} no index proves its ids unique, so to look up "
                 f"{'an order' if table == 'orders' else 'a customer'} takes longer."
             )
         if described.row_security:
@@ -135,10 +140,17 @@ class DatabaseSnapshot:
     def _queries(self, table: str) -> ShopQueries:
         for name in tables_needed(table):
             if name not in self._tables:
-                (connection,) = self._connections.get(1)
-                rows = connection.rows(catalog_query(self._settings.source_table(name)))
-                self._tables[name] = describe_table(self._settings, name, rows)
+                self._describe(name)
         return ShopQueries(self._tables, self._settings.calendar, self._settings.source_timezone)
+
+    def _describe(self, table: str) -> None:
+        (connection,) = self._connections.get(1)
+        rows = connection.rows(catalog_query(self._settings.source_table(table)))
+        described = describe_table(self._settings, table, rows)
+        # To have planned a query keeps the table, until the end, from being truncated or
+        # rewritten; a snapshot alone would then find it empty.
+        connection.plan(f"select from {described.sql}")
+        self._tables[table] = described
 
     def _pieces(
         self, queries: ShopQueries, table: str, first: date, last: date

@@ -14,6 +14,8 @@ from ecom_platform.settings import Settings
 from ecom_platform.sources.database import DatabaseSource
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ecom_platform.sources.base import Snapshot, Totals
 
 START = date(2024, 1, 1)
@@ -70,6 +72,16 @@ class Database:
         """Add rows; columns that are left out at the end are NULL."""
         for row in rows:
             self.execute(f"insert into {table} values ({', '.join(['%s'] * len(row))})", *row)
+
+    def copy(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Add many rows, of all columns."""
+        with (
+            psycopg.connect(self.url) as connection,
+            connection.cursor() as cursor,
+            cursor.copy(f"copy {table} from stdin".encode()) as copy,
+        ):
+            for row in rows:
+                copy.write_row(row)
 
     def settings(self, **options: Any) -> Settings:
         """Return settings that read this database from 2024-01-01 on, unless told otherwise."""

@@ -103,7 +103,7 @@ def test_a_time_that_clocks_skipped_or_showed_twice_is_its_later_reading(
 def test_a_day_that_its_island_skipped_is_not_lost(database: Database) -> None:
     database.create(orders_created_at="timestamp")
     database.insert("orders", (1, None, 1, "2011-12-30 12:00:00"))
-    options = {"source_timezone": "Pacific/Apia", "start_date": date(2011, 1, 1)}
+    options: dict[str, Any] = {"source_timezone": "Pacific/Apia", "start_date": date(2011, 1, 1)}
     whole = database.read("orders", "2011-12-27", "2012-01-02", **options)
     (day,) = dates(whole).values()
     assert database.read("orders", day, **options) == whole
@@ -308,8 +308,8 @@ def test_the_doctor_warns_of_what_makes_reading_slow_or_incomplete(database: Dat
     assert warnings == [
         "Warning, table orders: no index begins with created_at, so a day reads the whole table.",
         (
-            "Warning, table orders: no index proves that an id is there once, so to look up an order "
-            "takes longer."
+            "Warning, table orders: no index proves its ids unique, "
+            "so to look up an order takes longer."
         ),
         (
             "Warning, table customers: no index begins with signup_date, so a day reads the whole "

@@ -106,6 +106,11 @@ def catalog_query(name: str) -> str:
     Columns: `blocks`, `row_security` (of the table), `column`, `kind`, `declared`, `typmod`,
     `unique`, `indexed`, `may_read`, `user` (of each column).
     """
+    *schema, relation = name.split(".")
+    # By name, since to_regclass fails, and ends the transaction, in a schema that is not ours.
+    named = f"t.relname = {literal(relation)} and " + (
+        f"n.nspname = {literal(schema[0])}" if schema else "pg_table_is_visible(t.oid)"
+    )
     index = (
         "select from pg_index as i where i.indrelid = t.oid and i.indisvalid "
         "and i.indpred is null and i.indkey[0] = a.attnum"
@@ -127,14 +132,15 @@ def catalog_query(name: str) -> str:
             (t.relkind <> 'r' or not t.relhassubclass)
                 and exists ({index} and i.indisunique and i.indnkeyatts = 1) as "unique",
             exists ({index}) as indexed,
-            has_column_privilege(t.oid, a.attnum, 'select') as may_read,
+            has_schema_privilege(n.oid, 'usage')
+                and has_column_privilege(t.oid, a.attnum, 'select') as may_read,
             current_user::text as "user"
         from pg_class as t
+        join pg_namespace as n on n.oid = t.relnamespace
         join pg_attribute as a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
         join pg_type as type on type.oid = a.atttypid
         left join pg_type as beneath on beneath.oid = type.typbasetype
-        where t.oid = to_regclass({literal(_quoted_name(name))})
-            and t.relkind in ('r', 'p', 'm', 'v', 'f')
+        where {named} and t.relkind in ('r', 'p', 'm', 'v', 'f')
         order by a.attnum
     """
 
@@ -151,8 +157,7 @@ def describe_table(
     if not rows:
         raise SourceError(
             f"The source has no table {name}.",
-            hint=f'Set ECOM_TABLES to the name it has there, such as {{"{table}": "shop.{table}"}},'
-            " or let the database user use its schema.",
+            hint=f'Set ECOM_TABLES to its name there, as {{"{table}": "shop.its_name"}}.',
         )
     found = {str(row["column"]): row for row in rows}
     names = {column: settings.source_column(table, column) for column in SOURCE_COLUMNS[table]}
@@ -166,9 +171,12 @@ def describe_table(
     hidden = [column for column in names.values() if not found[column]["may_read"]]
     if hidden:
         user = str(rows[0]["user"])
+        grants = [f"GRANT SELECT ON {_quoted_name(name)} TO {quote(user)};"]
+        if "." in name:
+            grants.insert(0, f"GRANT USAGE ON SCHEMA {quote(name.split('.')[0])} TO {quote(user)};")
         raise SourceError(
             f"The database user {user} may not read {', '.join(hidden)} of the table {name}.",
-            hint=f"Run in the database: GRANT SELECT ON {_quoted_name(name)} TO {quote(user)};",
+            hint=f"Run in the database: {' '.join(grants)}",
         )
     alias = _ALIAS[table]
     return SourceTable(

@@ -9,8 +9,9 @@ import threading
 import time
 from contextlib import ExitStack
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from ecom_platform.errors import SourceError, SourceUnavailableError
@@ -83,6 +84,16 @@ def test_all_tables_are_as_they_were_when_the_snapshot_was_opened(shop: Database
     assert {row["customer_region"] for row in payments.rows} == {"north"}
     assert [row["region"] for row in customers.rows] == ["north"]
     assert shop.read("orders", *YEAR) == []
+
+
+def test_a_table_cannot_be_emptied_behind_the_snapshot(shop: Database) -> None:
+    truncate = "set lock_timeout = '200ms'; truncate payments, customers"
+    with shop.source().snapshot() as snapshot:
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            shop.execute(truncate)
+        assert len(read(snapshot, "customers", "2024-01-01").rows) == 1
+    wait_for_none(shop)
+    shop.execute(truncate)
 
 
 def test_one_day_takes_one_connection_and_a_year_takes_all(shop: Database) -> None:
@@ -179,7 +190,7 @@ def slow(database: Database) -> Database:
 
 
 def read_slowly(database: Database, timeout: int = 900) -> None:
-    options = {"tables": {"orders": "slow"}, "source_statement_timeout": timeout}
+    options: dict[str, Any] = {"tables": {"orders": "slow"}, "source_statement_timeout": timeout}
     database.read("orders", "2024-03-01", **options)
 
 
@@ -236,7 +247,7 @@ def test_a_statement_that_takes_too_long_is_ended_by_the_server(slow: Database) 
 
 
 def test_after_a_failure_the_snapshot_asks_for_another(slow: Database) -> None:
-    options = {"tables": {"orders": "slow"}, "source_statement_timeout": 1}
+    options: dict[str, Any] = {"tables": {"orders": "slow"}, "source_statement_timeout": 1}
     with slow.source(**options).snapshot() as snapshot:
         with pytest.raises(SourceUnavailableError, match="timeout"):
             read(snapshot, "orders", "2024-03-01")

@@ -17,7 +17,7 @@ from ecom_platform.sources.database import DatabaseSource
 from ecom_platform_tests.sources.postgres_database import Database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 DAY = "2024-03-01"
 SECRET = "s3cr3t-P@ss/word:%"  # noqa: S105 - of a server that lives for a test
 
@@ -38,7 +38,7 @@ def connect(url: str) -> SourceError:
 
 
 @contextmanager
-def listening(answer: bytes) -> Iterator[int]:
+def listening(answer: bytes) -> Generator[int]:
     """Listen on a port, answer whoever connects, and hang up."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -249,10 +249,19 @@ def test_a_table_that_may_not_be_read_says_what_to_grant(database: Database, rea
 
 
 def test_a_schema_that_may_not_be_used_is_named(database: Database, reader: str) -> None:
-    database.execute("create schema hidden; create table hidden.orders (id int)")
-    error = fails(Database(reader), tables={"orders": "hidden.orders"})
-    assert "permission denied for schema hidden" in error.message
-    assert "GRANT USAGE" in error.hint
+    database.create()
+    user = urlsplit(reader).username
+    database.execute(
+        f"create schema hidden; alter table orders set schema hidden;"
+        f"grant select on all tables in schema public, hidden to {user}"
+    )
+    options: dict[str, Any] = {"tables": {"orders": "hidden.orders"}}
+    error = fails(Database(reader), **options)
+    assert "of the table hidden.orders" in error.message
+    assert f'GRANT USAGE ON SCHEMA "hidden" TO "{user}"' in error.hint
+    assert Database(reader).read("customers", DAY, **options) == []
+    database.execute(error.hint.split(": ")[1])
+    assert Database(reader).read("orders", DAY, **options) == []
 
 
 def test_an_error_inside_a_view_is_told_without_addresses_of_people(database: Database) -> None:

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -141,10 +140,7 @@ def test_any_numeric_is_told_apart_to_its_last_digit(
     database: Database, values: list[Decimal]
 ) -> None:
     database.create(orders_total_amount="numeric")
-    with psycopg.connect(database.url) as connection, connection.cursor() as cursor:
-        with cursor.copy("copy orders from stdin") as copy:
-            for number, value in enumerate(values):
-                copy.write_row((number, None, value, NOON, None))
+    database.copy("orders", ((n, None, value, NOON, None) for n, value in enumerate(values)))
     for value, row in zip(values, database.read("orders", DAY), strict=True):
         exact, text = row["total_amount"], row["total_amount_text"]
         assert (exact is None) != (text is None)
@@ -167,11 +163,11 @@ def test_any_instant_of_the_years_1_to_9999_arrives_to_the_microsecond(
     database: Database, instants: list[datetime], kind: str
 ) -> None:
     database.create(orders_created_at=kind)
-    with psycopg.connect(database.url) as connection, connection.cursor() as cursor:
-        with cursor.copy("copy orders from stdin") as copy:
-            for number, instant in enumerate(instants):
-                copy.write_row((number, None, 1, instant.replace(tzinfo=UTC), None))
-        cursor.execute("insert into payments select id, id, 1, null, %s from orders", (NOON,))
+    database.copy(
+        "orders",
+        ((n, None, 1, instant.replace(tzinfo=UTC), None) for n, instant in enumerate(instants)),
+    )
+    database.execute("insert into payments select id, id, 1, null, %s from orders", NOON)
     rows = database.read("payments", DAY)
     assert [row["order_created_at"] for row in rows] == [
         instant.replace(tzinfo=UTC) for instant in instants
@@ -182,10 +178,7 @@ def test_any_instant_of_the_years_1_to_9999_arrives_to_the_microsecond(
 @given(days=st.lists(st.dates(max_value=date(2024, 1, 1)), min_size=1))
 def test_any_sign_up_date_arrives(database: Database, days: list[date]) -> None:
     database.create()
-    with psycopg.connect(database.url) as connection, connection.cursor() as cursor:
-        with cursor.copy("copy customers from stdin") as copy:
-            for number, day in enumerate(days):
-                copy.write_row((number, None, None, day))
+    database.copy("customers", ((n, None, None, day) for n, day in enumerate(days)))
     rows = database.read("customers", "2024-01-01")
     assert [row["signup_date"] for row in rows] == days
 
