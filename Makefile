@@ -4,8 +4,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install install-all demo dev test lint style types imports definitions docs bench \
-  lock clean
+.PHONY: help install install-all demo dev test lint style types imports definitions docs reference \
+  bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -51,6 +51,9 @@ definitions: install-all
 
 docs: install-all ## build the docs into build/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+reference: install-all ## write docs/reference anew from the code
+	$(BIN)/python docs/generate_reference.py
 
 bench: install-all ## measure the speed
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

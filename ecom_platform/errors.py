@@ -1,6 +1,6 @@
 """The errors a user can meet, each saying what is wrong and what to do.
 
-Nothing here knows Dagster. `assets/wiring.py` turns a permanent error into a
+Nothing here knows Dagster. `lake/failures.py` turns a permanent error into a
 failure that is not retried, and lets a transient one be retried.
 """
 

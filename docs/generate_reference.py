@@ -1,0 +1,346 @@
+"""Writes the pages of docs/reference/ from the code: settings, commands, datasets, metrics, checks.
+
+Usage: python docs/generate_reference.py
+
+Nothing is said here that the code says; a test compares the pages with what this makes.
+"""  # noqa: INP001 - a script beside the pages it writes
+
+from __future__ import annotations
+
+import inspect
+import re
+import warnings
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum, EnumType
+from inspect import cleandoc
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
+
+import dagster as dg
+from dagster import AssetCheckSeverity
+from typer.models import ArgumentInfo
+
+from ecom_platform.assets.checks import build_checks
+from ecom_platform.assets.metrics import METRICS, Metric
+from ecom_platform.assets.sql_files import SQL_FOLDER, SqlFile
+from ecom_platform.cli import EXIT_CODES, app
+from ecom_platform.datasets import CLEANED, QUARANTINE, RAW, Dataset, Type
+from ecom_platform.quality.checks import cleaned_checks, metric_checks
+from ecom_platform.settings import DEFAULT_PAYMENT_STATUSES, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from pydantic.fields import FieldInfo
+
+FOLDER = Path(__file__).parent / "reference"
+NOTE = "<!-- Written by docs/generate_reference.py; do not edit. -->"
+UNITS = {
+    "money": "money, in the shop's currency",
+    "count": "a count",
+    "ratio": "a ratio",
+}
+
+
+def pages() -> dict[str, str]:
+    """Return file name -> text of every page."""
+    made = {
+        "settings.md": _settings(),
+        "commands.md": _commands(),
+        "datasets.md": _datasets(),
+        "metrics.md": _metrics(),
+        "checks.md": _checks(),
+    }
+    return {name: "\n".join([NOTE, "", *lines]).rstrip() + "\n" for name, lines in made.items()}
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(header)} |"
+    yield "|---" * len(header) + "|"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+    yield ""
+
+
+# --------------------------------------------------------------------------- settings
+
+
+def _settings() -> Iterator[str]:
+    fields = Settings.model_fields
+    yield from (
+        "# Settings",
+        "",
+        "Settings are environment variables. A file `.env` in the folder where a command is",
+        "started is read too; what is set in the environment comes first. `ecom doctor` checks",
+        "them all, and a wrong one is an error that names it.",
+        "",
+    )
+    rows = [
+        (f"`ECOM_{name.upper()}`", _default(field), f"{field.description}{_limits(field)}")
+        for name, field in fields.items()
+    ]
+    yield from _table(("Variable", "Default", "Meaning"), rows)
+    yield from (
+        "## Variables of others",
+        "",
+        "`DAGSTER_HOME` is the folder where Dagster records its runs. `AWS_*` variables say how",
+        "S3 and SNS are reached: credentials, `AWS_REGION`, and `AWS_ENDPOINT_URL` for a server",
+        "other than Amazon's.",
+        "",
+        "## Words for payment statuses",
+        "",
+        "These words of a source are known, in capitals or not. `ECOM_PAYMENT_STATUSES` adds",
+        "others; all that remain become `other`.",
+        "",
+    )
+    words = DEFAULT_PAYMENT_STATUSES.items()
+    yield from _table(
+        ("Status", "Words"),
+        [(f"`{status}`", ", ".join(f"`{word}`" for word in group)) for status, group in words],
+    )
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)
+    if value is None or value in ({}, ()):
+        return "unset"
+    return f"`{','.join(value) if isinstance(value, tuple) else value}`"
+
+
+def _limits(field: FieldInfo) -> str:
+    limits = {
+        name: getattr(rule, name)
+        for rule in field.metadata
+        for name in ("ge", "le")
+        if hasattr(rule, name)
+    }
+    if len(limits) > 1:
+        return f" From {limits['ge']} to {limits['le']}."
+    return f" At least {limits['ge']}." if limits.get("ge") else ""
+
+
+# --------------------------------------------------------------------------- commands
+
+
+def _commands() -> Iterator[str]:
+    commands = {info.callback.__name__: info.callback for info in app.registered_commands}
+    yield from (
+        "# Commands",
+        "",
+        "`make install` puts `ecom` into `.venv/bin`. `ecom --help` and `ecom COMMAND --help` say",
+        "what stands here.",
+        "",
+    )
+    yield from _table(
+        ("Command", "What it does"),
+        [
+            (f"[`ecom {name}`](#ecom-{name})", cleandoc(command.__doc__).splitlines()[0])
+            for name, command in commands.items()
+        ],
+    )
+    yield from ("Options of every command:", "")
+    yield from _options(parameters(app.registered_callback.callback))
+    yield from ("## Exit codes", "")
+    codes = [line.split(maxsplit=1) for line in EXIT_CODES.splitlines() if line.startswith("  ")]
+    yield from _table(("Code", "Meaning"), [(f"`{code}`", meaning) for code, meaning in codes])
+    for name, command in commands.items():
+        taken = parameters(command)
+        required = [p.spelling.split(", ")[-1] for p in taken if p.default == "required"]
+        rest = ["[OPTIONS]"] if len(required) < len(taken) else []
+        yield from (f"## ecom {name}", "", "```text", " ".join(["ecom", name, *required, *rest]))
+        yield from ("```", "", *cleandoc(command.__doc__).splitlines(), "")
+        yield from _options(taken)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An argument or option of a command, as its user sees it."""
+
+    spelling: str
+    meaning: str
+    default: str
+
+
+def parameters(command: Callable[..., Any]) -> list[Parameter]:
+    """Read a command's signature: what typer makes of it differs between its versions."""
+    hints = get_type_hints(command, include_extras=True)
+    signature = inspect.signature(command).parameters
+    return [
+        _parameter(name, *get_args(hints[name])[:2], signature[name].default)
+        for name in signature
+        if get_origin(hints[name]) is Annotated
+    ]
+
+
+def spellings() -> dict[str, set[str]]:
+    """Return command -> every way to write one of its options."""
+    general = {"--help", "--debug"}
+    return {
+        info.callback.__name__: general.union(
+            word for p in parameters(info.callback) for word in re.findall(r"-[a-z-]+", p.spelling)
+        )
+        for info in app.registered_commands
+        if info.callback
+    }
+
+
+def _parameter(name: str, kind: Any, info: Any, default: Any) -> Parameter:
+    # In `Annotated`, typer takes the first spelling for a default until the command is called.
+    spelt = [text for text in (info.default, *(info.param_decls or ())) if isinstance(text, str)]
+    names = sorted(spelt or [f"--{name}"], key=len)
+    choices = next(([*k] for k in (kind, *get_args(kind)) if isinstance(k, EnumType)), [])
+    value = info.metavar or (name.upper() if choices else "")
+    if isinstance(info, ArgumentInfo):
+        names = []
+    meaning = (info.help or "").rstrip(".")
+    if choices:
+        meaning += f"; one of {_code([choice.value for choice in choices])}"
+    for word, limit in (("at least", info.min), ("at most", info.max)):
+        meaning += f"; {word} {limit:,}" if limit is not None else ""
+    if default is inspect.Parameter.empty:
+        shown = "required"
+    elif default is None or default is False:
+        shown = ""
+    else:
+        shown = f"`{default.value if isinstance(default, Enum) else default}`"
+    return Parameter(" ".join(filter(None, [", ".join(names), value])), meaning, shown)
+
+
+def _options(taken: Sequence[Parameter]) -> Iterator[str]:
+    rows = [(f"`{p.spelling}`", p.meaning, p.default) for p in taken]
+    if rows:
+        yield from _table(("Option", "Meaning", "Default"), rows)
+
+
+# --------------------------------------------------------------------------- datasets
+
+
+def _datasets() -> Iterator[str]:
+    yield from (
+        "# Datasets",
+        "",
+        "One day of one dataset is one Parquet file:",
+        "",
+        "```text",
+        "{ECOM_LAKE}/{layer}/{dataset}/date=YYYY-MM-DD/data.parquet",
+        "```",
+        "",
+        "`date`, the business day, is in the path and not in the file; readers of the Hive layout",
+        "give it as a column. The metrics have a [page of their own](metrics.md).",
+        "",
+        f"`{Type.ID}` is `BIGINT` where the source's ids are integers, else `VARCHAR`. Columns",
+        "marked *personal* identify a person; `ecom export` leaves them out.",
+        "",
+    )
+    for dataset in (*RAW, *CLEANED, *QUARANTINE):
+        yield from _dataset(dataset)
+
+
+def _dataset(dataset: Dataset) -> Iterator[str]:
+    yield from (
+        f"## {dataset.path}",
+        "",
+        dataset.description,
+        "",
+        f"- Grain: {dataset.grain}",
+        *([f"- Key: {_code(dataset.key)}, within the day"] if dataset.key else []),
+        f"- Owner: `{dataset.owner}`",
+        "",
+    )
+    yield from _columns(dataset)
+
+
+def _columns(dataset: Dataset) -> Iterator[str]:
+    rows = [
+        (
+            f"`{column.name}`",
+            f"`{column.type}`",
+            "" if column.required or column.name in dataset.key else "yes",
+            ("The metric" if column.description == dataset.description else column.description)
+            + (f": {_code(column.accepted)}" if column.accepted else "")
+            + (" (*personal*)" if column.pii else ""),
+        )
+        for column in dataset.columns
+    ]
+    yield from _table(("Column", "Type", "May be NULL", "Meaning"), rows)
+
+
+def _code(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+# --------------------------------------------------------------------------- metrics
+
+
+def _metrics() -> Iterator[str]:
+    yield from (
+        "# Metrics",
+        "",
+        "Each metric is one SQL file in `ecom_platform/sql/metrics/`, and one dataset of the lake.",
+        "Every metric has rows with the region `all`, computed on their own. Where regions sum to",
+        "`all`, that is said; elsewhere they do not.",
+        "",
+    )
+    for metric in METRICS:
+        yield from _metric(metric)
+
+
+def _metric(metric: Metric) -> Iterator[str]:
+    sql = SqlFile(SQL_FOLDER / "metrics" / f"{metric.name}.sql")
+    dataset = metric.dataset
+    better = {"up": "more", "down": "less", "neither": "neither more nor less"}[metric.direction]
+    window = ", over the last `ECOM_RETENTION_DAYS` days" if metric.looks_back else ""
+    yield from (
+        f"## {metric.name}",
+        "",
+        metric.description,
+        "",
+        f"- Unit: {UNITS[metric.unit]}; {better} is better",
+        f"- Grain: {dataset.grain}{'; regions sum to `all`' if metric.additive else ''}",
+        f"- Computed from: {_code(sql.inputs)}{window}",
+        f"- Owner: `{metric.owner}`",
+        "",
+    )
+    yield from _columns(dataset)
+    yield from ("```sql", sql.text, "```", "")
+
+
+# --------------------------------------------------------------------------- checks
+
+
+def _checks() -> Iterator[str]:
+    yield from (
+        "# Checks",
+        "",
+        "Asset checks ask questions of the published lake, for each day of a run. Their answers",
+        "are in Dagster, at the asset; they never hold back data. What must hold of a day before",
+        "it is published is told in the [architecture](../explanation/architecture.md).",
+        "",
+    )
+    metrics = [metric.dataset for metric in METRICS]
+    additive = [metric.name for metric in METRICS if metric.additive]
+    declared = chain(cleaned_checks(), metric_checks(metrics, additive))
+    severities = {(check.dataset, check.name): check.severity for check in declared}
+    rows: list[tuple[str, str, str, str]] = []
+    for spec in _check_specs():
+        asset = spec.asset_key.to_user_string()
+        severity = severities.get((asset, spec.name), AssetCheckSeverity.ERROR)
+        answer = "a warning" if severity is AssetCheckSeverity.WARN else "an error"
+        rows.append((f"`{asset}`", f"`{spec.name}`", spec.description or "", answer))
+    yield from _table(("Asset", "Check", "Question", "A no is"), sorted(rows))
+
+
+def _check_specs() -> list[dg.AssetCheckSpec]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        # The checks themselves do not depend on the environment's settings.
+        settings = Settings.model_construct(start_date=date(2024, 1, 1))
+        return [spec for made in build_checks(settings) for spec in made.check_specs]
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
