@@ -2,18 +2,17 @@
 
 fetch    what the lake does: whole objects, downloaded at once by obstore into scratch
 ranges   by obstore too, but footers first and then only the columns that are needed
-pyarrow  a pyarrow dataset over pyarrow's own S3 filesystem, streamed into DuckDB; spared
-         all that can be: no listing, sizes and schema known, as many files ahead as `fetch`
+pyarrow  a pyarrow dataset over pyarrow's own S3 filesystem, streamed into DuckDB; spared all
+         that can be: no listing, sizes known, as many files ahead as `fetch`
 
 The server is in this file: it serves a folder, answers every request after 20 ms as S3 does,
 and sends at most 1 Gbit/s over all connections together. It does not look at signatures.
 
-Run: python benchmarks/remote_reads.py [--rounds 3] [--megabits 1000]
+Run: python benchmarks/remote_reads.py [ROUNDS [MEGABITS]]   (default: 3 1000; some 5 minutes)
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import multiprocessing
 import os
@@ -22,13 +21,13 @@ import tempfile
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import suppress
 from datetime import date, timedelta
 from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import obstore
@@ -37,12 +36,12 @@ from pyarrow import dataset, fs, parquet
 
 from ecom_platform.datasets import CLEANED_ORDERS
 from ecom_platform.engines.duckdb import Engine, Partitions, add_view
-from ecom_platform.lake.storage import CONCURRENCY, S3Storage
+from ecom_platform.lake.s3 import CONCURRENCY, S3Storage
 from ecom_platform.object_store import open_s3
 from ecom_platform.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from obstore.store import S3Store
 
@@ -50,6 +49,8 @@ if TYPE_CHECKING:
 
     #: Makes columns of days queryable, by way of scratch or not; returns what to query.
     Read = Callable[[Connection, list[str], list[str], Path], str]
+    #: Seconds, requests, megabytes; seconds again.
+    Cost = tuple[float, float, float, float]
 
 LATENCY = 0.020
 DAYS = [(date(2023, 1, 1) + timedelta(days=number)).isoformat() for number in range(1096)]
@@ -57,112 +58,86 @@ OBJECTS = (90, 365, 1096)
 ORDERS_A_DAY = (2_500, 15_000)
 #: What `total_orders` reads, and all there are.
 COLUMNS = (["region", "id", "is_void"], [column.name for column in CLEANED_ORDERS.columns])
-#: As much of an object's end as holds its footer.
-FOOTER = 8 << 10
+FOOTER = 8 << 10  # bytes at the end of an object, enough for its footer
 PATHS = {day: CLEANED_ORDERS.object_path(day) for day in DAYS}
 
 
-class Cost(NamedTuple):
-    """What one reading took."""
-
-    seconds: float
-    requests: float
-    megabytes: float
-
-
-def serve(root: Path, megabits: float, ready: Any, counters: Any) -> None:
-    """Serve GET and HEAD of files, or parts of them; count requests and bytes."""
+def serve(root: Path, megabits: int, ready: Any, counters: Any) -> None:
+    """Answer GET of files, or parts of them; count requests and bytes."""
     free_at = 0.0
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(head: str) -> bytes:
         nonlocal free_at
-        while head := (await reader.readuntil(b"\r\n\r\n")).decode("latin-1"):
-            method, target, _ = head.split(" ", 2)
-            body = (root / target.partition("?")[0].replace("%3D", "=").lstrip("/")).read_bytes()
-            start, end, status = 0, len(body), "200 OK"
-            if part := head.lower().partition("\r\nrange: bytes=")[2].partition("\r\n")[0]:
-                first, _, last = part.partition("-")
-                start = int(first) if first else max(0, len(body) - int(last))
-                end = min(len(body), int(last) + 1) if first and last else len(body)
-                status = f"206 Partial Content\r\nContent-Range: bytes {start}-{end - 1}/{len(body)}"
-            sent = body[start:end] if method == "GET" else b""
-            counters[0] += 1
-            counters[1] += len(sent)
-            now = time.monotonic()
-            free_at = max(free_at, now + LATENCY) + len(sent) * 8 / megabits / 1e6
-            await asyncio.sleep(free_at - now if sent else LATENCY)
-            facts = f'ETag: "{len(body)}"\r\nLast-Modified: Sun, 01 Jan 2023 00:00:00 GMT'
-            length = f"Accept-Ranges: bytes\r\nContent-Length: {end - start}"
-            writer.write(f"HTTP/1.1 {status}\r\n{facts}\r\n{length}\r\n\r\n".encode() + sent)
-            await writer.drain()
+        path, _, headers = head.removeprefix("GET /").partition(" HTTP/1.1")
+        body = (root / path.replace("%3D", "=")).read_bytes()
+        part = headers.lower().partition("\r\nrange: bytes=")[2].partition("\r\n")[0]
+        first, _, last = part.partition("-")
+        start = int(first) if first else max(0, len(body) - int(last or len(body)))
+        sent = body[start : int(last) + 1 if first and last else None]
+        counters[0] += 1
+        counters[1] += len(sent)
+        now = time.monotonic()
+        free_at = max(free_at, now + LATENCY) + len(sent) * 8 / megabits / 1e6
+        await asyncio.sleep(free_at - now)
+        facts = f'ETag: "{len(body)}"\r\nLast-Modified: Sun, 01 Jan 2023 00:00:00 GMT\r\n'
+        facts += f"Content-Range: bytes {start}-{start + len(sent) - 1}/{len(body)}\r\n"
+        facts += f"Content-Length: {len(sent)}\r\n\r\n"
+        return f"HTTP/1.1 {206 if part else 200} OK\r\n{facts}".encode() + sent
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await answer(reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                writer.write(await answer(head.decode("latin-1")))
+                await writer.drain()
+        writer.close()
 
     async def run() -> None:
-        server = await asyncio.start_server(connected, "127.0.0.1", 0, backlog=512)
-        ready.put(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
+        async with await asyncio.start_server(connected, "127.0.0.1", 0, backlog=512) as server:
+            ready.put(server.sockets[0].getsockname()[1])
+            await server.serve_forever()
 
     asyncio.run(run())
 
 
-@contextmanager
-def server(root: Path, megabits: float) -> Iterator[Any]:
-    """Run the server in a process of its own; yield its counters of requests and bytes."""
+def start_server(root: Path, megabits: int) -> Any:
+    """Start the server in a process of its own; return its counters of requests and bytes."""
     spawn = multiprocessing.get_context("spawn")
     ready, counters = spawn.Queue(), spawn.Array("q", 2)
-    process = spawn.Process(target=serve, args=(root, megabits, ready, counters), daemon=True)
-    process.start()
+    spawn.Process(target=serve, args=(root, megabits, ready, counters), daemon=True).start()
     os.environ |= {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
     os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{ready.get(timeout=60)}"
-    try:
-        yield counters
-    finally:
-        process.terminate()
-        process.join()
+    return counters
 
 
-def make_objects(bucket: Path, orders: int) -> None:
-    """Write days of cleaned orders in the format in which the lake publishes them."""
+def make_objects(bucket: Path, orders: int) -> dict[str, int]:
+    """Write days of cleaned orders in the lake's format; return their sizes, as a listing does."""
 
-    def write(number: int) -> None:
+    def write(number: int) -> tuple[str, int]:
         path = bucket / PATHS[DAYS[number]]
         path.parent.mkdir(parents=True)
-        with connection.cursor() as cursor:
-            cursor.execute(f"""
-                COPY (
-                    SELECT
-                        {number * orders} + i AS id,
-                        if(random() < 0.04, NULL, (random() ^ 2 * {orders * 300})::BIGINT)
-                            AS customer_id,
-                        ['DACH', 'Nordics', 'North America', 'unknown'][1 + (random() ^ 2 * 3)::INT]
-                            AS region,
-                        exp(3 + 2 * random())::DECIMAL(18, 2) AS total_amount,
-                        TIMESTAMPTZ '{DAYS[number]} 00:00:00+00'
-                            + to_microseconds(((i + random()) * 864e8 / {orders})::BIGINT)
-                            AS created_at,
-                        status, status = 'cancelled' AS is_void, false AS is_orphan
-                    FROM (
-                        SELECT *, ['delivered', 'paid', 'cancelled'][1 + (random() * 2)::INT] AS status
-                        FROM range({orders}) AS orders(i)
-                    )
-                ) TO '{path}'
-                (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARQUET_VERSION v2)
-            """)
+        connection.cursor().execute(f"""
+            COPY (
+                SELECT {number * orders} + i AS id, (random() * 1e7)::INT8 AS customer_id,
+                'Region ' || (random() * 7)::INT AS region, exp(5 * random())::DECIMAL(18, 2)
+                AS total_amount, TIMESTAMPTZ '{DAYS[number]} 00:00:00+00'
+                + to_microseconds(((i + random()) * 864e8 / {orders})::INT8) AS created_at,
+                'status ' || (random() * 4)::INT AS status, random() < 0.02 AS is_void,
+                false AS is_orphan FROM range({orders}) AS orders(i)
+            ) TO '{path}'
+            (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARQUET_VERSION v2)
+        """)
+        return DAYS[number], path.stat().st_size
 
     with duckdb.connect() as connection, ThreadPoolExecutor(4) as pool:
-        list(pool.map(write, range(max(OBJECTS))))
+        return dict(pool.map(write, range(max(OBJECTS))))
 
 
 def fetch(
-    storage: S3Storage, connection: Connection, days: list[str], _: list[str], scratch: Path
-) -> str:
-    """Download whole objects, as the lake does."""
-    files = storage.fetch([PATHS[day] for day in days], scratch)
+    storage: S3Storage, sizes: dict[str, int], connection: Connection, days: list[str],
+    _: list[str], scratch: Path,
+) -> str:  # fmt: skip
+    """Download whole objects, as the lake does, unless they are in scratch."""
+    files = storage.fetch({PATHS[day]: str(sizes[day]) for day in days}, scratch)
     add_view(connection, Partitions(CLEANED_ORDERS, {day: files[PATHS[day]] for day in days}))
     return "cleaned.orders"
 
@@ -176,7 +151,8 @@ def ranges(
         tail = obstore.get(store, PATHS[day], options={"range": {"suffix": FOOTER}})
         (start, size), end = tail.range, bytes(tail.bytes())
         group = parquet.read_metadata(pa.BufferReader(end)).row_group(0)
-        chunks = [c for c in map(group.column, range(len(COLUMNS[1]))) if c.path_in_schema in columns]
+        chunks = map(group.column, range(group.num_columns))
+        chunks = [chunk for chunk in chunks if chunk.path_in_schema in columns]
         begins = [chunk.dictionary_page_offset or chunk.data_page_offset for chunk in chunks]
         ends = [b + c.total_compressed_size for b, c in zip(begins, chunks, strict=True)]
         found = obstore.get_ranges(store, PATHS[day], starts=begins, ends=ends, coalesce=FOOTER)
@@ -185,8 +161,7 @@ def ranges(
         with file.open("wb") as out:
             out.truncate(size)
             for place, piece in [(start, end), *zip(begins, found, strict=True)]:
-                out.seek(place)
-                out.write(piece)
+                os.pwrite(out.fileno(), piece, place)
         return file
 
     with ThreadPoolExecutor(CONCURRENCY) as pool:
@@ -196,86 +171,79 @@ def ranges(
 
 
 def stream(
-    filesystem: fs.S3FileSystem, bucket: Path, connection: Connection, days: list[str],
-    columns: list[str], _: Path,
+    filesystem: fs.S3FileSystem, bucket: str, sizes: dict[str, int], connection: Connection,
+    days: list[str], columns: list[str], _: Path,
 ) -> str:  # fmt: skip
     """Hand DuckDB a stream of record batches, as wide as the columns."""
     form = dataset.ParquetFileFormat()
     fragments = [
         form.make_fragment(
-            f"{bucket.name}/{PATHS[day]}",
+            f"{bucket}/{PATHS[day]}",
             filesystem,
             partition_expression=dataset.field("date") == pa.scalar(date.fromisoformat(day)),
-            file_size=(bucket / PATHS[day]).stat().st_size,  # known from a listing
+            file_size=sizes[day],
         )
         for day in days
     ]
     schema = fragments[0].physical_schema.append(pa.field("date", pa.date32()))
-    found = dataset.FileSystemDataset(fragments, schema, form, filesystem)
-    scanner = found.scanner(columns=[*columns, "date"], fragment_readahead=CONCURRENCY)
+    scanner = dataset.FileSystemDataset(fragments, schema, form, filesystem).scanner(
+        columns=[*columns, "date"], fragment_readahead=CONCURRENCY
+    )
     connection.register("streamed", scanner.to_reader())
     return "streamed"
 
 
-def measure(read: Read, days: list[str], columns: list[str], counters: Any) -> tuple[Any, list[Cost]]:
-    """Read twice, as two metrics of a run do; return what was read, and both costs."""
-    found, costs = None, list[Cost]()
+def measure(read: Read, days: list[str], columns: list[str], counters: Any) -> tuple[str, Cost]:
+    """Read as the first metric of a run does, then as the next; return the rows and the cost."""
     with tempfile.TemporaryDirectory() as folder:
         engine = Engine(Settings(), Path(folder), [])
-        for _ in range(2):
-            requests, sent = counters
+
+        def query() -> tuple[str, float]:
             started = time.perf_counter()
             with engine.connect() as connection:
                 table = read(connection, days, columns, Path(folder))
-                found = connection.execute(
-                    f"SELECT date, count(*), sum(hash({', '.join(columns)})) FROM {table} "
-                    "GROUP BY date ORDER BY date"
-                ).fetchall()
-            seconds = time.perf_counter() - started
-            costs.append(Cost(seconds, counters[0] - requests, (counters[1] - sent) / 1e6))
-    return found, costs
+                rows = f"SELECT date, count(*), sum(hash({', '.join(columns)})) FROM {table}"
+                found = connection.execute(f"{rows} GROUP BY date ORDER BY date").fetchall()
+            return str(found), time.perf_counter() - started
+
+        requests, sent = counters
+        found, seconds = query()
+        cost = (seconds, counters[0] - requests, (counters[1] - sent) / 1e6)
+        return found, (*cost, query()[1])
 
 
 def main() -> None:
     """Measure all sizes in turns; print medians, and seconds as a ratio to `fetch`."""
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--megabits", type=float, default=1000)
-    given = arguments.parse_args()
+    rounds, megabits = (*map(int, sys.argv[1:]), *(3, 1000)[len(sys.argv) - 1 :])
     pa.set_io_thread_count(CONCURRENCY)
-    print("orders/day objects columns way      seconds  ratio requests      MB | again: s requests")
-    with tempfile.TemporaryDirectory() as folder, server(Path(folder), given.megabits) as counters:
-        host = os.environ["AWS_ENDPOINT_URL"].removeprefix("http://")
-        arrow = fs.S3FileSystem(endpoint_override=host, scheme="http", region="us-east-1")
+    print("orders/day objects columns way      seconds  ratio requests      MB   again")
+    with tempfile.TemporaryDirectory() as folder:
+        counters = start_server(Path(folder), megabits)
+        endpoint = os.environ["AWS_ENDPOINT_URL"]
+        arrow = fs.S3FileSystem(endpoint_override=endpoint, region="us-east-1")
         for orders in ORDERS_A_DAY:
-            bucket = Path(folder) / f"shop-{orders}"
-            make_objects(bucket, orders)
+            bucket = f"shop-{orders}"
+            sizes = make_objects(Path(folder) / bucket, orders)
             ways: dict[str, Read] = {
-                "fetch": partial(fetch, S3Storage(f"s3://{bucket.name}")),
-                "ranges": partial(ranges, open_s3(f"s3://{bucket.name}")),
-                "pyarrow": partial(stream, arrow, bucket),
+                "fetch": partial(fetch, S3Storage(f"s3://{bucket}"), sizes),
+                "ranges": partial(ranges, open_s3(f"s3://{bucket}")),
+                "pyarrow": partial(stream, arrow, bucket, sizes),
             }
             for objects, columns in product(OBJECTS, COLUMNS):
-                costs: dict[str, list[list[Cost]]] = defaultdict(list)
-                seen: list[Any] = []
-                for _, (name, read) in product(range(given.rounds), ways.items()):
-                    found, both = measure(read, DAYS[:objects], columns, counters)
-                    costs[name].append(both)
-                    seen.append(found)
-                if any(found != seen[0] for found in seen):
+                costs: dict[str, list[Cost]] = defaultdict(list)
+                seen: set[str] = set()
+                for _, (name, read) in product(range(rounds), ways.items()):
+                    found, cost = measure(read, DAYS[:objects], columns, counters)
+                    costs[name].append(cost)
+                    seen.add(found)
+                if len(seen) > 1:
                     sys.exit("The ways did not read the same rows.")
-                base = median(first.seconds for first, _ in costs["fetch"])
-                for name, rounds in costs.items():
-                    once, again = (
-                        Cost(*(median(values) for values in zip(*found, strict=True)))
-                        for found in zip(*rounds, strict=True)
-                    )
-                    print(
-                        f"{orders:10,} {objects:7,} {len(columns):7} {name:8} {once.seconds:7.2f} "
-                        f"{once.seconds / base:6.2f} {once.requests:8,.0f} {once.megabytes:7.1f} | "
-                        f"{again.seconds:8.2f} {again.requests:8,.0f}",
-                        flush=True,
-                    )
+                for name, measured in costs.items():
+                    middle = [median(values) for values in zip(*measured, strict=True)]
+                    ratio = middle[0] / median(cost[0] for cost in costs["fetch"])
+                    print(f"{orders:10,} {objects:7,} {len(columns):7} {name:8} {middle[0]:7.2f} "
+                          f"{ratio:6.2f} {middle[1]:8,.0f} {middle[2]:7.1f} {middle[3]:7.2f}",
+                          flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -17,13 +17,12 @@ from rich.console import Console
 from ecom_platform import __version__
 from ecom_platform.errors import EcomError
 from ecom_platform.privacy import redact
-from ecom_platform.settings import load_settings
 
 EXIT_CODES = """\b
 Exit codes:
-  0  Done: every day was published, or found.
+  0  All is done: every day was published, or found.
   1  An error, told in one message; --debug adds its traceback.
-  2  Some days were not published, or were never computed; the others are there.
+  2  Some days were not published, or were never computed; others are there.
 """
 
 app = typer.Typer(
@@ -99,6 +98,7 @@ def run(context: typer.Context, first: From, last: To) -> int:
     does not keep the others from being made.
     """
     from ecom_platform.commands.run import run_range
+    from ecom_platform.settings import load_settings
 
     return run_range(load_settings(), first, last, debug=bool(context.obj))
 
@@ -121,6 +121,7 @@ def show(
     is preceded by an apostrophe in CSV.
     """
     from ecom_platform.commands.show import show_metric
+    from ecom_platform.settings import load_settings
 
     return show_metric(load_settings(), metric, first, last, region, format.value)
 
@@ -147,6 +148,7 @@ def export(
     Columns that identify a person are left out.
     """
     from ecom_platform.commands.export import export_dataset
+    from ecom_platform.settings import load_settings
 
     parquet = format is FileFormat.PARQUET or (format is None and output.suffix == ".parquet")
     return export_dataset(load_settings(), dataset, first, last, output, parquet=parquet)

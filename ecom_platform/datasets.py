@@ -176,7 +176,8 @@ _REGION = Column(
 CLEANED_ORDERS = Dataset(
     "cleaned",
     "orders",
-    "Orders with checked types, one row each.",
+    "Orders with checked types, one row each. Rows that cannot be cleaned are in "
+    "`quarantine/orders`.",
     "one row per order",
     (
         Column("id", Type.ID, "Order id, in the source's type", required=True),
@@ -210,7 +211,8 @@ CLEANED_ORDERS = Dataset(
 CLEANED_CUSTOMERS = Dataset(
     "cleaned",
     "customers",
-    "Customers with checked types, one row each, without e-mail addresses.",
+    "Customers with checked types, one row each, without e-mail addresses. Rows that cannot be "
+    "cleaned are in `quarantine/customers`.",
     "one row per customer",
     (
         Column("id", Type.ID, "Customer id, in the source's type", required=True),
@@ -230,7 +232,8 @@ CLEANED_CUSTOMERS = Dataset(
 CLEANED_PAYMENTS = Dataset(
     "cleaned",
     "payments",
-    "Payments with checked types and normalised statuses, one row each.",
+    "Payments with checked types and normalised statuses, one row each. Rows that cannot be "
+    "cleaned are in `quarantine/payments`.",
     "one row per payment",
     (
         Column("id", Type.ID, "Payment id, in the source's type", required=True),

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from ecom_platform.alerts.channels import open_channels
 from ecom_platform.assets.checks import build_checks
 from ecom_platform.assets.cleaned import build_cleaned_assets
 from ecom_platform.assets.metrics import METRICS, Metric, build_metric_assets
@@ -52,9 +51,10 @@ def build_definitions(
             asset_checks=build_checks(settings, metrics),
             jobs=build_jobs(),
             schedules=build_schedules(settings, [d for d in datasets if d not in QUARANTINE]),
-            sensors=build_alert_sensors(settings, open_channels(settings)),
+            sensors=build_alert_sensors(settings),
             resources=build_resources(settings, datasets),
             executor=EXECUTOR,
         )
+
 
 defs = build_definitions(load_settings())

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from obstore.store import RetryConfig, S3Config, S3Store
 
-S3_RETRY: RetryConfig = {
+_RETRY: RetryConfig = {
     "max_retries": 10,
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5)},
     "retry_timeout": timedelta(seconds=60),
 }
 
 
-def open_s3(url: str, *, retry: RetryConfig = S3_RETRY) -> S3Store:
+def open_s3(url: str) -> S3Store:
     """Return the store at `s3://bucket/prefix`, with the standard `AWS_*` variables.
 
     Raises:
@@ -45,8 +45,12 @@ def open_s3(url: str, *, retry: RetryConfig = S3_RETRY) -> S3Store:
         parts.netloc,
         prefix=parts.path.strip("/") or None,
         config=config,
-        client_options={"allow_http": endpoint.startswith("http://")},
-        retry_config=retry,
+        # A whole object is one request: obstore's own 30 s would end the upload of a large one.
+        client_options={
+            "allow_http": endpoint.startswith("http://"),
+            "timeout": timedelta(minutes=2),
+        },
+        retry_config=_RETRY,
     )
 
 

@@ -143,15 +143,23 @@ def clean(shop: Shop, settings: Settings) -> Cleaned:
             usable = CleanPayment(day, region, status, amount)
         filed_payments.append((day, row, usable))
 
+    filed_customers: list[tuple[date, Customer, bool]] = []
+    for row in shop.customers:
+        day = read_date(row.signup_date)
+        usable = row.id is not None and (day is not None or row.signup_date is None)
+        filed_customers.append((max(day or settings.start_date, settings.start_date), row, usable))
+
     orders, order_counts = _sift(filed_orders, settings.start_date)
     payments, payment_counts = _sift(filed_payments, settings.start_date)
+    _, customer_counts = _sift(filed_customers, settings.start_date)
     counts = {("orders", day): found for day, found in order_counts.items()}
     counts |= {("payments", day): found for day, found in payment_counts.items()}
+    counts |= {("customers", day): found for day, found in customer_counts.items()}
     return Cleaned(orders, payments, counts)
 
 
 def _sift(
-    filed: Iterable[tuple[date, Order | Payment, Any]], start: date
+    filed: Iterable[tuple[date, Order | Customer | Payment, Any]], start: date
 ) -> tuple[list[Any], dict[date, Counts]]:
     """Drop, day by day, exact duplicates, then unusable rows and ids of several rows."""
     days: dict[date, list[tuple[Any, Any]]] = defaultdict(list)
@@ -258,6 +266,14 @@ def read_instant(value: str | datetime | None, source_zone: ZoneInfo) -> datetim
     if value is None or value.tzinfo:
         return value
     return max(value.replace(tzinfo=source_zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+
+
+def read_date(value: str | date | None) -> date | None:
+    """Read a sign-up: an ISO 8601 date, which is a business day already."""
+    try:
+        return date.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return None
 
 
 def region_name(value: str | None) -> str:

@@ -6,8 +6,7 @@ Dagster adds is tested through `platform.py`.
 
 from __future__ import annotations
 
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from graphlib import TopologicalSorter
 from inspect import isgenerator
@@ -29,6 +28,7 @@ from ecom_platform.sources import open_source
 from ecom_platform.sources.run_snapshot import RunSnapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from datetime import date
 
     from ecom_platform.lake.publish import LakeTable
@@ -37,29 +37,31 @@ if TYPE_CHECKING:
 DATASETS = {d.path: d for d in (*RAW, *CLEANED, *QUARANTINE, *(m.dataset for m in METRICS))}
 
 
-@dataclass
 class Pipeline:
     """The assets of an environment, in the order of their dependencies.
 
     Args:
         settings: Of the environment.
         instance: Dagster's, which records nothing here.
+        replacements: Assets to use instead of the environment's own of the same step.
     """
 
-    settings: Settings
-    instance: dg.DagsterInstance
-    facts: dict[tuple[str, str], dict[str, Any]] = field(init=False, default_factory=dict)
-    """(dataset, day) -> what the assets said of it."""
-
-    def __post_init__(self) -> None:
-        assets: Any = build_definitions(self.settings).assets  # without resources of their own
-        made_by = {key: asset for asset in assets for key in asset.keys}
-        ordered = TopologicalSorter({
-            asset.node_def.name: {made_by[key].node_def.name for key in asset.keys_by_input_name.values()}
-            for asset in assets
+    def __init__(
+        self, settings: Settings, instance: dg.DagsterInstance, *replacements: dg.AssetsDefinition
+    ) -> None:
+        self.settings = settings
+        self.instance = instance
+        #: (dataset, day) -> what the assets said of it.
+        self.facts: dict[tuple[str, str], dict[str, Any]] = {}
+        # Those of `Definitions`, before it binds them to its resources.
+        assets: Any = [*(build_definitions(settings).assets or ()), *replacements]
+        steps: dict[str, dg.AssetsDefinition] = {asset.node_def.name: asset for asset in assets}
+        made_by = {key: name for name, asset in steps.items() for key in asset.keys}
+        order = TopologicalSorter({
+            name: {made_by[key] for key in asset.keys_by_input_name.values()}
+            for name, asset in steps.items()
         })
-        by_name = {asset.node_def.name: asset for asset in assets}
-        self._assets = [by_name[name] for name in ordered.static_order()]
+        self._assets = [steps[name] for name in order.static_order()]
 
     def run(self, first: date, last: date) -> dict[str, str]:
         """Make the days of all datasets; return `dataset day` -> why it was not published."""
@@ -78,8 +80,9 @@ class Pipeline:
                 )
                 for asset in self._assets:
                     made: Any = asset(context, **self._inputs(asset, lake, first, last))
-                    rows = list(made)[0].value if isgenerator(made) else made
-                    path = next(str(k.to_user_string()) for k in asset.keys if "quarantine" not in k.path)
+                    (rows,) = [output.value for output in made] if isgenerator(made) else [made]
+                    # A quarantine is published beside what it belongs to.
+                    (path,) = {"/".join(key.path) for key in asset.keys if key.path[0] != "quarantine"}
                     with rows.connection:
                         report = lake.publish(DATASETS[path], rows, days, "")
                     bad_days |= {f"{path} {day}": why for day, why in report.bad_days.items()}
@@ -93,22 +96,31 @@ class Pipeline:
         for name, key in asset.keys_by_input_name.items():
             before = -getattr(asset.get_partition_mapping(key), "start_offset", 0)
             start = max(self.settings.start_date, first - timedelta(days=before))
-            inputs[name] = lake.table(DATASETS[key.to_user_string()], _isoformat(start, last))
+            inputs[name] = lake.table(DATASETS["/".join(key.path)], _isoformat(start, last))
         return inputs
 
 
-def query(settings: Settings, dataset: str, first: date, last: date, sql: str) -> list[Any]:
-    """Query days of a dataset of any lake, as `dataset`, as any reader of Parquet would."""
-    paths = [DATASETS[dataset].object_path(day) for day in _isoformat(first, last)]
-    with TemporaryDirectory() as scratch, duckdb.connect() as connection:
-        files = open_storage(settings.lake).fetch(paths, Path(scratch))
-        listed = ", ".join(f"'{file}'" for file in files.values())
+@contextmanager
+def open_lake(
+    settings: Settings, datasets: Iterable[str], first: date, last: date
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open days of some datasets of any lake, as any reader of Parquet would: `layer.name`."""
+    with TemporaryDirectory() as scratch, duckdb.connect(config={"threads": 2}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(
-            f"CREATE VIEW dataset AS SELECT * FROM read_parquet([{listed}], "
-            "hive_partitioning = true, hive_types = {'date': DATE}, union_by_name = true)"
-        )
-        return connection.execute(sql).fetchall()
+        for layer in ("raw", "cleaned", "quarantine", "metrics"):
+            connection.execute(f"CREATE SCHEMA {layer}")
+        storage = open_storage(settings.lake)
+        for dataset in datasets:
+            paths = [DATASETS[dataset].object_path(day) for day in _isoformat(first, last)]
+            etags = storage.etags(dataset)
+            published = {path: etags[path] for path in paths if path in etags}
+            files = storage.fetch(published, Path(scratch))
+            listed = ", ".join(f"'{file}'" for file in files.values())
+            connection.execute(
+                f"CREATE VIEW {dataset.replace('/', '.')} AS SELECT * FROM read_parquet([{listed}], "
+                "hive_partitioning = true, hive_types = {'date': DATE}, union_by_name = true)"
+            )
+        yield connection
 
 
 def _isoformat(first: date, last: date) -> list[str]:

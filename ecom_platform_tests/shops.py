@@ -1,12 +1,11 @@
-"""Small whole shops full of traps, as a hypothesis strategy, and writing them to a source.
+"""Small whole shops full of traps, as a hypothesis strategy.
 
-What the right answers are stands in `oracle.py`. A shop leaves out what the definitions do
+What the right answers are stands in `oracle.py`, writing them to a source in `shop_writers.py`. A shop leaves out what the definitions do
 not decide: one value spelled in two ways in rows of one id, exponents, tabs around words.
 """
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -15,66 +14,26 @@ from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 from zoneinfo import ZoneInfo
 
-import psycopg
 from hypothesis import strategies as st
 
-from ecom_platform.settings import DEFAULT_PAYMENT_STATUSES, Settings
-from ecom_platform_tests.oracle import Customer, Order, Payment, Shop, read_amount, read_instant
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-ROWS = {"orders": Order, "customers": Customer, "payments": Payment}
-
-# Business timezone, source timezone, a day on which clocks change. Sao Paulo's changed at
-# midnight, and Denver's midnight lies in the hour that New York's clocks repeat.
-SITUATIONS = (
-    ("UTC", "UTC", date(2024, 2, 29)),
-    ("UTC", "America/New_York", date(2024, 11, 3)),
-    ("Europe/Berlin", "Europe/Berlin", date(2024, 3, 31)),
-    ("Europe/Berlin", "UTC", date(2024, 10, 27)),
-    ("America/New_York", "America/New_York", date(2024, 3, 10)),
-    ("America/New_York", "Europe/Berlin", date(2024, 11, 3)),
-    ("America/Denver", "America/New_York", date(2024, 11, 3)),
-    ("America/Sao_Paulo", "America/Sao_Paulo", date(2018, 2, 18)),
-    ("America/Sao_Paulo", "America/Sao_Paulo", date(2018, 11, 4)),
-    ("Asia/Kolkata", "UTC", date(2024, 1, 1)),
-    ("Pacific/Auckland", "Pacific/Auckland", date(2024, 4, 7)),
-    ("Pacific/Auckland", "Asia/Kolkata", date(2024, 9, 29)),
+from ecom_platform.settings import Settings
+from ecom_platform_tests.oracle import Customer, Order, Payment, Shop, read_instant
+from ecom_platform_tests.shop_values import (
+    FROM_MIDNIGHT,
+    LARGEST_AMOUNTS,
+    NOT_FINITE_AMOUNTS,
+    OFFSETS,
+    ORDER_WORDS,
+    PAYMENT_WORDS,
+    REGIONS,
+    ROUNDED_AMOUNTS,
+    SITUATIONS,
+    TOO_LARGE_AMOUNTS,
+    UNREADABLE_TIMES,
+    WALL_TIMES,
+    WORD_AMOUNTS,
 )
-WALL_TIMES = (
-    time(0), time(0, 0, 0, 1), time(0, 30), time(1, 30), time(1, 59, 59), time(2), time(2, 30),
-    time(3), time(12), time(23), time(23, 30), time(23, 59, 59, 999999),
-)  # fmt: skip
-FROM_MIDNIGHT = (
-    timedelta(0), timedelta(microseconds=-1), timedelta(microseconds=1), timedelta(minutes=-30),
-    timedelta(minutes=30), timedelta(hours=-1), timedelta(hours=1),
-)  # fmt: skip
-OFFSETS = tuple(timezone(timedelta(minutes=minutes)) for minutes in (0, 60, 330, -180, 780))
-UNREADABLE_TIMES = (
-    "2024-02-30 10:00:00", "2023-02-29 00:00:00", "2024-13-01 12:00:00", "0000-00-00 00:00:00",
-    "2024-03-10 25:00:00", "yesterday",
-)  # fmt: skip
-
-ROUNDED_AMOUNTS = (
-    "0.005", "-0.005", "1.005", "1.015", "-1.015", "2.675", "0.004", "-0.004", "10.9950",
-    "0.0049999999999999999999", "0.0050000000000000000001", "7", "-3.5", "-0.00", "0.000",
-)  # fmt: skip
-LARGEST_AMOUNTS = ("9999999999999999.99", "-9999999999999999.99")
-TOO_LARGE_AMOUNTS = ("9999999999999999.995", "10000000000000000", "-10000000000000000.00")
-NOT_FINITE_AMOUNTS = ("NaN", "Infinity", "-Infinity")
-WORD_AMOUNTS = ("$12", "12,50", "1_000", "abc", "--1", "1.2.3", "-")
-
-REGIONS = (
-    "North", "north", "  North ", 'South, "Old"', "two\nlines", "São Paulo", "日本", "Ελλάδα",
-    "All", " ALL  ", "all (region)", "unknown", "Unknown", "   ", None,
-)  # fmt: skip
-ORDER_WORDS = ("completed", "shipped", "returned", "cancelled", "canceled", "void", "test")
-PAYMENT_WORDS = (
-    *(word for group in DEFAULT_PAYMENT_STATUSES.values() for word in group),
-    "completed", "paid", "settled", "abgeschlossen", "?!",
-)  # fmt: skip
-
+from ecom_platform_tests.shop_writers import ROWS
 
 @dataclass(frozen=True)
 class Case:
@@ -183,77 +142,6 @@ def cases(draw: st.DrawFn, *, typed: bool = False) -> Case:
         options,
         days,
     )
-
-
-def write_csv(shop: Shop, folder: Path) -> None:
-    """Write `orders.csv`, `customers.csv` and `payments.csv`; None is an empty field."""
-    for table, rows in shop._asdict().items():
-        with (folder / f"{table}.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(ROWS[table]._fields)
-            writer.writerows(rows)
-
-
-def read_csv(folder: Path) -> Shop:
-    """Read what `write_csv` writes: texts, and None for an empty field."""
-
-    def rows(table: str) -> list[Any]:
-        with (folder / f"{table}.csv").open(newline="", encoding="utf-8") as file:
-            return [
-                ROWS[table](**{column: value or None for column, value in row.items()})
-                for row in csv.DictReader(file)
-            ]
-
-    return Shop(rows("orders"), rows("customers"), rows("payments"))
-
-
-def write_postgres(shop: Shop, dsn: str) -> None:
-    """Make the three tables anew, without keys, with column types that fit the values."""
-    orders, customers, payments = shop
-    customer_id = _id_type([row.id for row in customers] + [row.customer_id for row in orders])
-    order_id = _id_type([row.id for row in orders] + [row.order_id for row in payments])
-    types = {
-        "orders": {
-            "id": order_id,
-            "customer_id": customer_id,
-            "total_amount": _amount_type([row.total_amount for row in orders]),
-            "created_at": _time_type([row.created_at for row in orders]),
-            "status": "text",
-        },
-        "customers": {
-            "id": customer_id, "email": "text", "region": "text", "signup_date": "date",
-        },
-        "payments": {
-            "id": _id_type([row.id for row in payments]),
-            "order_id": order_id,
-            "amount": _amount_type([row.amount for row in payments]),
-            "status": "text",
-            "paid_at": _time_type([row.paid_at for row in payments]),
-        },
-    }  # fmt: skip
-    with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
-        for table, columns in types.items():
-            declared = ", ".join(f"{column} {kind}" for column, kind in columns.items())
-            cursor.execute(f"drop table if exists {table}; create table {table} ({declared})")
-            with cursor.copy(f"copy {table} from stdin") as copy:
-                for row in getattr(shop, table):
-                    copy.write_row(row)
-
-
-def _id_type(values: list[Any]) -> str:
-    kinds = {int: "bigint", UUID: "uuid"}
-    return next((kinds.get(type(value), "text") for value in values if value is not None), "text")
-
-
-def _amount_type(values: list[Any]) -> str:
-    """Return a type with two decimals where all values have no more, else one without limits."""
-    fits = all(value == read_amount(value) for value in values)
-    return "numeric(18,2)" if fits else "numeric"
-
-
-def _time_type(values: list[Any]) -> str:
-    has_offset = any(value and value.tzinfo for value in values)
-    return "timestamp with time zone" if has_offset else "timestamp without time zone"
 
 
 def _mostly(usual: st.SearchStrategy[Any], rare: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:

@@ -11,7 +11,7 @@ import dagster as dg
 from ecom_platform.assets.metrics import METRICS, Metric
 from ecom_platform.assets.steps import add_settings
 from ecom_platform.datasets import CLEANED, RAW, Dataset, Type
-from ecom_platform.engines.duckdb import Engine, add_view
+from ecom_platform.engines.duckdb import Engine, add_view, text
 from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.io_manager import LakeIOManager
 from ecom_platform.quality.checks import Answer, Check, answer, cleaned_checks, metric_checks
@@ -20,6 +20,7 @@ from ecom_platform.sources.base import Totals
 from ecom_platform.sources.run_snapshot import RunSnapshot
 
 _LESS_THAN_A_CENT = Decimal("0.005")
+_NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,2})?"
 
 MATCHES_SOURCE = "matches_source"
 
@@ -60,15 +61,17 @@ def _build(
         engine: Engine = context.resources.engine
         lake: LakeIOManager = context.resources.lake
         keys = context.op_execution_context.partition_keys
+        selected = {key.name for key in context.selected_asset_check_keys}
+        asked = [check for check in checks if check.name in selected]
         with explain_errors(settings.retry_seconds), engine.connect() as connection:
-            inputs = {name: datasets[name] for check in checks for name in check.inputs}
+            inputs = {name: datasets[name] for check in asked for name in check.inputs}
             tables = [lake.lake.table(dataset, keys) for dataset in inputs.values()]
             # What failed in this run is not asked about: its last good version was.
             days = [k for k in keys if not any(k in t.missing or k in t.failed for t in tables)]
             add_settings(connection, settings, days)
             for table in tables:
                 add_view(connection, table.partitions())
-            for check in checks:
+            for check in asked:
                 _log(context, path, check.name, check.severity, answer(connection, check, days))
         yield from ()
 
@@ -104,7 +107,7 @@ def _build_source_check(raw: Dataset, settings: Settings) -> dg.AssetChecksDefin
             add_view(connection, table.partitions())
             found = {str(day): facts for day, *facts in connection.execute(sums).fetchall()}
             answers = [
-                _compare(day, found.get(day, [0, None]), totals.get(date.fromisoformat(day)))
+                _compare(day, found.get(day, [0, Decimal(0)]), totals.get(date.fromisoformat(day)))
                 for day in table.days
                 if day not in table.failed
             ]
@@ -117,11 +120,11 @@ def _build_source_check(raw: Dataset, settings: Settings) -> dg.AssetChecksDefin
 def _lake_totals(raw: Dataset) -> str:
     """Return the SQL that counts and sums a day as the source does: unrounded."""
     money = [column.name for column in raw.columns if column.type is Type.MONEY]
-    amount = "NULL"
+    amount = "0"
     if money:
-        text = f"{money[0]}_text"
-        plain = f"regexp_full_match({text}, '[+-]?[0-9]{{1,17}}([.][0-9]+)?')"
-        exact = f"CASE WHEN {plain} THEN CAST({text} AS DECIMAL(38, 18)) END"
+        unreadable = f"{money[0]}_text"
+        is_number = f"regexp_full_match({unreadable}, {text(_NUMBER)})"
+        exact = f"CASE WHEN {is_number} THEN TRY_CAST({unreadable} AS DECIMAL(35, 18)) END"
         amount = f"coalesce(sum(coalesce(CAST({money[0]} AS DECIMAL(38, 18)), {exact})), 0)"
     return f"SELECT date, count(*), {amount} FROM {raw.layer}.{raw.name} GROUP BY date"
 

@@ -4,6 +4,7 @@ Of every day: raw rows = cleaned + quarantined + exact duplicates, asserted in e
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import dagster as dg
 
@@ -11,25 +12,37 @@ from ecom_platform.assets import describe
 from ecom_platform.assets.sql_files import SQL_FOLDER, SqlFile
 from ecom_platform.assets.steps import add_email_key, add_settings, unready_days
 from ecom_platform.datasets import CLEANED, QUARANTINE, RAW, Dataset, Type
-from ecom_platform.engines.duckdb import Connection, Engine, add_view, create_result, quote
+from ecom_platform.engines.duckdb import (
+    Connection,
+    Engine,
+    add_view,
+    create_result,
+    explain_sql_errors,
+    quote,
+)
 from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.publish import LakeTable, Rows
 from ecom_platform.settings import Settings
 
 
-def build_cleaned_assets(settings: Settings) -> list[dg.AssetsDefinition]:
-    """Build a multi-asset, cleaned and quarantine, for each of the source's tables."""
+def build_cleaned_assets(
+    settings: Settings, folder: Path = SQL_FOLDER / "cleaned"
+) -> list[dg.AssetsDefinition]:
+    """Build a multi-asset, cleaned and quarantine, for each of the source's tables.
+
+    Args:
+        settings: For the calendar.
+        folder: Where the SQL files are.
+    """
     return [
-        _build(raw, cleaned, quarantine, settings)
+        _build(raw, cleaned, quarantine, SqlFile(folder / f"{cleaned.name}.sql"), settings)
         for raw, cleaned, quarantine in zip(RAW, CLEANED, QUARANTINE, strict=True)
     ]
 
 
 def _build(
-    raw: Dataset, cleaned: Dataset, quarantine: Dataset, settings: Settings
+    raw: Dataset, cleaned: Dataset, quarantine: Dataset, sql: SqlFile, settings: Settings
 ) -> dg.AssetsDefinition:
-    sql = SqlFile(SQL_FOLDER / f"{cleaned.path}.sql")
-
     def out(dataset: Dataset, *, required: bool) -> dg.AssetOut:
         return dg.AssetOut(
             key=dataset.path.split("/"),
@@ -80,11 +93,12 @@ def _clean(
         add_email_key(connection, engine.settings)
     add_view(connection, rows.partitions(), "source_rows")
     raw = f"raw.{rows.dataset.name}"
-    connection.execute(
-        f"CREATE TABLE {raw} AS SELECT row_number() OVER () AS row_id, * "
-        "FROM (SELECT DISTINCT * FROM source_rows WHERE date IN (SELECT date FROM settings.days))"
-    )
-    connection.execute(f"CREATE TABLE decided AS {sql.text}")
+    with explain_sql_errors(cleaned):
+        connection.execute(
+            f"CREATE TABLE {raw} AS SELECT row_number() OVER () AS row_id, * FROM ("
+            "SELECT DISTINCT * FROM source_rows WHERE date IN (SELECT date FROM settings.days))"
+        )
+        connection.execute(f"CREATE TABLE decided AS {sql.text}")
     create_result(
         connection, cleaned, "SELECT * FROM decided WHERE reject_reason IS NULL", table="accepted"
     )
@@ -98,9 +112,14 @@ def _clean(
     facts: dict[str, dict[str, int | float | str]] = {}
     for day, counts in _count(connection, rows.dataset).items():
         facts[day] = dict(counts)
-        reason = _why_bad(counts, engine.settings, _reasons(connection, day))
-        if reason:
-            bad_days[day] = reason
+        if _too_many(counts, engine.settings):
+            bad_days[day] = (
+                f"{counts['quarantined_rows']} of {counts['raw_rows']} rows would be quarantined, "
+                f"more than ECOM_QUARANTINE_MAX_SHARE={engine.settings.quarantine_max_share:g}: "
+                f"{_reasons(connection, day)}"
+            )
+    for day, count in _undecided(connection, rows.dataset).items():
+        bad_days[day] = f"the cleaning SQL loses or repeats {count} rows"
     return Rows(connection, "accepted", bad_days, facts, beside={quarantine: "rejected"})
 
 
@@ -144,16 +163,26 @@ def _reasons(connection: Connection, day: str) -> str:
     return ", ".join(f"{reason} ({rows})" for reason, rows in found)
 
 
-def _why_bad(counts: dict[str, int], settings: Settings, reasons: str) -> str:
-    """Return why a day must not be published; nothing when it may."""
-    read, rejected = counts["raw_rows"], counts["quarantined_rows"]
-    accounted = counts["cleaned_rows"] + rejected + counts["duplicate_rows"]
-    if read != accounted:
-        return f"{read} raw rows became {accounted}: the cleaning SQL loses or repeats rows"
-    share = settings.quarantine_max_share
-    if rejected > settings.quarantine_min_rows and rejected > share * read:
-        return (
-            f"{rejected} of {read} rows would be quarantined, more than "
-            f"ECOM_QUARANTINE_MAX_SHARE={share:g}: {reasons}"
-        )
-    return ""
+def _too_many(counts: dict[str, int], settings: Settings) -> bool:
+    """Say whether more rows of a day are rejected than may be."""
+    rejected, share = counts["quarantined_rows"], settings.quarantine_max_share
+    return rejected > settings.quarantine_min_rows and rejected > share * counts["raw_rows"]
+
+
+def _undecided(connection: Connection, raw: Dataset) -> dict[str, int]:
+    """Count the rows of each day that the SQL does not decide on exactly once.
+
+    Where there are none, raw rows = cleaned + quarantined + exact duplicates.
+    """
+    found = connection.execute(
+        f"""
+        SELECT CAST(date AS VARCHAR), count(*)
+        FROM raw.{raw.name} AS source
+        FULL JOIN (
+            SELECT row_id, date, count(*) AS times FROM decided GROUP BY row_id, date
+        ) AS decisions USING (row_id, date)
+        WHERE source.row_id IS NULL OR times IS DISTINCT FROM 1
+        GROUP BY date
+        """
+    ).fetchall()
+    return dict(found)

@@ -66,7 +66,7 @@ class Metric:
             "metrics",
             self.name,
             self.description,
-            f"one row per day and {', '.join(key)}",
+            f"one row per {', '.join(['day', *key[:-1]])} and {key[-1]}",
             (_REGION, *self.by, *self.columns, value),
             key=key,
             owner=self.owner,
@@ -170,7 +170,7 @@ def _build(
         metadata={
             **describe.metadata(dataset, sql, datasets),
             "unit": metric.unit,
-            "better": metric.direction,
+            "better": {"up": "higher", "down": "lower", "neither": "neither"}[metric.direction],
         },
         group_name=dataset.layer,
         owners=[dataset.owner],

@@ -1,10 +1,8 @@
 """The sensor that tells people of a failed run: which days, which assets, why, and where to look."""
 
-from collections.abc import Sequence
-
 import dagster as dg
 
-from ecom_platform.alerts.channels import Channel, Message
+from ecom_platform.alerts.channels import Message, open_channels
 from ecom_platform.errors import AlertError
 from ecom_platform.privacy import redact
 from ecom_platform.settings import Settings
@@ -14,10 +12,9 @@ ALERTS = "run_failure_alerts"
 WILL_RETRY = "dagster/will_retry"
 
 
-def build_alert_sensors(
-    settings: Settings, channels: Sequence[Channel]
-) -> list[dg.SensorDefinition]:
+def build_alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:
     """Build the sensor, on from the start; none where no channel is set."""
+    channels = open_channels(settings)
     if not channels:
         return []
 
@@ -37,7 +34,7 @@ def build_alert_sensors(
                 channel.send(message)
             except AlertError as error:
                 failed.append(str(error))
-                context.log.error(str(error))
+                context.log.error(str(error))  # noqa: TRY400 - the message says it all
         if len(failed) == len(channels):
             # The tick fails visibly, and Dagster evaluates it again.
             raise AlertError(failed[0])

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from ecom_platform.errors import EcomError
-from ecom_platform.settings import load_settings
+from ecom_platform.settings import CODE_LOCATION, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 ENVIRONMENT = "demo.env"
 DATABASE = "postgres"
 SHOWN_DAYS = 7
+
+#: As the project's own workspace.yaml, which an installed package does not have.
+WORKSPACE = f"""\
+load_from:
+  - python_module:
+      module_name: ecom_platform.definitions
+      location_name: {CODE_LOCATION}
+"""
 
 
 def run_demo(orders: int, days: int, folder: Path, *, debug: bool) -> int:
@@ -52,7 +60,7 @@ def run_demo(orders: int, days: int, folder: Path, *, debug: bool) -> int:
         settings = _use_environment(folder)
         with _timed(seconds, f"materialize {days} days through Dagster", console):
             outcome = execute_range(first, last, console)
-        outcome.print_failures(console, debug=debug)
+        outcome.print_problems(console, debug=debug)
     if outcome.code == DONE:
         console = Console(highlight=False)
         shown = max(first, last - timedelta(days=SHOWN_DAYS - 1))
@@ -88,7 +96,9 @@ def open_dagster(folder: Path, port: int) -> None:
         _use_environment(folder)
     else:
         prepare_instance(Console(stderr=True, highlight=False))
-    arguments = ["dev", "-m", "ecom_platform.definitions", "-p", str(port)]
+    workspace = Path(os.environ["DAGSTER_HOME"]) / "workspace.yaml"
+    workspace.write_text(WORKSPACE)
+    arguments = ["dev", "-w", str(workspace), "-p", str(port)]
     os.execv(dagster, [dagster, *arguments])  # noqa: S606 - the very point: no shell between
 
 
@@ -201,7 +211,10 @@ def _print_next(folder: str, ecom: str, days: str, console: Console) -> None:
                 f"{ecom} doctor",
             ],
         ),
-        ("The lake itself: one Parquet file for each day of a dataset", [f"ls {folder}/lake"]),
+        (
+            "The lake itself: one Parquet file for each day of a dataset",
+            [f"ls {shlex.quote(f'{folder}/lake')}"],
+        ),
         ("When you have seen enough, stop the database", [f"{ecom} demo{option} --stop"]),
     ):
         console.print(f"  {what}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,13 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         "settings",
         f"days in {settings.timezone} from {settings.start_date}; last closed day {closed}",
     )
+    known = [f"ECOM_{name.upper()}" for name in type(settings).model_fields]
+    for name in sorted(os.environ):
+        if name.startswith("ECOM_") and name not in known:
+            near = ", ".join(get_close_matches(name, known)) or "see docs/reference/settings.md"
+            yield Finding(
+                NOTE, "settings", f"{name} is no setting, and ignored", f"Instead: {near}"
+            )
     if closed < settings.start_date:
         yield Finding(
             NOTE,
@@ -172,6 +180,14 @@ def _instance() -> Iterator[Finding]:
             "DAGSTER_HOME is not set: `ecom run` records its runs in .dagster of whatever folder "
             "it is started in, and other commands of Dagster nowhere",
             "Set DAGSTER_HOME to a folder that stays.",
+        )
+        return
+    if Path(home).is_dir() and not (Path(home) / "dagster.yaml").exists():
+        yield Finding(
+            NOTE,
+            "Dagster instance",
+            f"{home} has no dagster.yaml yet; the first `ecom run` writes one",
+            "Where Dagster runs all day, copy the project's dagster.yaml there.",
         )
         return
     try:

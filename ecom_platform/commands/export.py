@@ -44,10 +44,7 @@ def export_dataset(
         )
     columns = columns_of(dataset)
     order = ", ".join(["date", *(quote(column) for column in dataset.order)])
-    query = (
-        f"SELECT {', '.join(map(quote, columns))} "
-        f"FROM {quote(dataset.layer)}.{quote(dataset.name)} ORDER BY {order}"
-    )
+    query = f"SELECT {', '.join(map(quote, columns))} FROM days ORDER BY {order}"
     write = _write_parquet if parquet else _write_csv
     with open_days(settings, dataset, first, last) as (connection, missing), _whole(file) as part:
         write(connection, query, columns, part)

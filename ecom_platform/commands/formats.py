@@ -70,9 +70,7 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub("\ufffd", text)
 
 
-def write_csv(
-    columns: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO = sys.stdout
-) -> None:
+def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO) -> None:
     """Write rows as CSV; what a spreadsheet would run as a formula begins with an apostrophe."""
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -62,6 +62,7 @@ def progress(
         def watch() -> None:
             while not finished.wait(POLL_SECONDS):
                 watcher.look()
+            watcher.look()
 
         thread = threading.Thread(target=watch, daemon=True)
         thread.start()
@@ -82,6 +83,7 @@ class _Watcher:
     task: TaskID
     run_id: str = ""
     cursor: str | None = None
+    told: set[str] = field(default_factory=set[str])
 
     def look(self) -> None:
         if not self.run_id:
@@ -110,8 +112,13 @@ class _Watcher:
         elif event.event_type is dg.DagsterEventType.STEP_START:
             self.bar.update(self.task, description=dataset_of(event.step_key or ""))
         else:
-            retry = event.step_retry_data
-            reason = error_message(retry.error) if retry.error else ""
-            again = f"trying again in {retry.seconds_to_wait or 0:.0f} s"
-            name = dataset_of(event.step_key or "")
-            self.bar.console.print(f"[yellow]![/] {name}, {again}: {escape(reason)}")
+            self._tell_retry(event)
+
+    def _tell_retry(self, event: dg.DagsterEvent) -> None:
+        retry = event.step_retry_data
+        reason = error_message(retry.error) if retry.error else ""
+        if reason not in self.told:  # the other tables have the same to say
+            self.told.add(reason)
+            again = f"{dataset_of(event.step_key or '')}, trying again"
+            wait = f" in {retry.seconds_to_wait:.0f} s" if retry.seconds_to_wait else ""
+            self.bar.console.print(f"[yellow]![/] {again}{wait}: {escape(reason)}", soft_wrap=True)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import dagster as dg
-from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -52,9 +51,9 @@ def run_range(settings: Settings, first: date, last: date, *, debug: bool) -> in
     with terminal() as console:
         prepare_instance(console)
         outcome = execute_range(first, last, console)
-        outcome.print_failures(console, debug=debug)
+        outcome.print_problems(console, debug=debug)
         if outcome.code == DONE:
-            span = f"{first} to {last}: {days} days" if days > 1 else f"{first}:"
+            span = f"{days} days, {first} to {last}," if days > 1 else str(first)
             console.print(f"✓ {span} published.", style="green")
     return outcome.code
 
@@ -68,7 +67,9 @@ def prepare_instance(console: Console) -> None:
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", EVENT_BATCH)
     home = Path(os.environ.get("DAGSTER_HOME") or DEFAULT_HOME).expanduser().absolute()
     if not os.environ.get("DAGSTER_HOME"):
-        console.print(f"DAGSTER_HOME is not set: runs are recorded in {home}", style="dim")
+        console.print(
+            f"DAGSTER_HOME is not set: runs are recorded in {home}", style="dim", soft_wrap=True
+        )
     os.environ["DAGSTER_HOME"] = str(home)
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -89,11 +90,7 @@ def daily_refresh_job() -> dg.JobDefinition:
 
 
 def execute_range(first: date, last: date, console: Console) -> Outcome:
-    """Run the daily job over a range in this process, showing its progress.
-
-    Raises:
-        EcomError: It was interrupted.
-    """
+    """Run the daily job over a range in this process, showing its progress."""
     job = dg.build_reconstructable_job("ecom_platform.commands.run", "daily_refresh_job")
     graph = job.get_definition().asset_layer.asset_graph
     partitioned = [node for node in graph.asset_nodes if node.is_executable and node.is_partitioned]
@@ -107,13 +104,7 @@ def execute_range(first: date, last: date, console: Console) -> Outcome:
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     with dg.DagsterInstance.get() as instance:
         with progress(instance, invocation, partitions, console):
-            try:
-                result = dg.execute_job(
-                    job, instance, run_config=quiet, tags=tags, raise_on_error=False
-                )
-            except DagsterExecutionInterruptedError:
-                raise EcomError(
-                    "Interrupted. What was published by then stays.",
-                    hint="Run the same days again.",
-                ) from None
+            result = dg.execute_job(
+                job, instance, run_config=quiet, tags=tags, raise_on_error=False
+            )
         return read_outcome(instance, result.run_id, success=result.success)

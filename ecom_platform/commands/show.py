@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from ecom_platform.assets.metrics import METRICS
 from ecom_platform.calendar import contiguous_ranges
 from ecom_platform.commands.formats import printable, write_csv, write_json, write_table
 from ecom_platform.commands.outcome import DONE, SOME_DAYS_FAILED
-from ecom_platform.engines.duckdb import Engine, add_view, quote, text
+from ecom_platform.engines.duckdb import Engine, add_view, explain_sql_errors, quote, text
 from ecom_platform.errors import EcomError, MissingPartitionError
 from ecom_platform.lake.publish import Lake
 from ecom_platform.lake.storage import FolderStorage, open_storage
@@ -46,14 +47,14 @@ def show_metric(
         rows = _rows(connection, dataset, region)
         if region and not rows:
             known = connection.execute(
-                f"SELECT DISTINCT region FROM {dataset.layer}.{quote(name)} ORDER BY region"
+                "SELECT DISTINCT region FROM days ORDER BY region"
             ).fetchall()
             names = ", ".join(region for (region,) in known) or "none"
             typer.echo(printable(f"No region {region} here; there is {names}."), err=True)
     if form == "table":
         write_table(name, columns, rows)
     elif form == "csv":
-        write_csv(columns, rows)
+        write_csv(columns, rows, sys.stdout)
     else:
         write_json(columns, rows)
     return warn_of_missing(dataset, missing)
@@ -78,11 +79,12 @@ def columns_of(dataset: Dataset) -> list[str]:
 def open_days(
     settings: Settings, dataset: Dataset, first: date, last: date
 ) -> Generator[tuple[Connection, list[date]]]:
-    """Open days of a dataset as a view `layer.name`; yield the connection and missing days.
+    """Open days of a dataset as the view `days`; yield the connection and missing days.
 
     Raises:
         SettingsError: A day is not over yet or before the first, or the range is empty.
         MissingPartitionError: None of the days was computed.
+        LakeError: A file of the lake is damaged.
     """
     days = settings.calendar.closed_range(first, last)
     storage = open_storage(settings.lake)
@@ -96,8 +98,9 @@ def open_days(
                 f"in the lake {settings.lake}.",
                 hint=f"Run: ecom run --from {first} --to {last}",
             )
-        with Engine(settings, Path(scratch), folders).connect() as connection:
-            add_view(connection, table.partitions())
+        engine = Engine(settings, Path(scratch), folders)
+        with explain_sql_errors(dataset), engine.connect() as connection:
+            add_view(connection, table.partitions(), "days")
             yield connection, [day for day in days if day.isoformat() in table.missing]
 
 
@@ -120,6 +123,4 @@ def _rows(connection: Connection, dataset: Dataset, region: str | None) -> list[
     columns = ", ".join(map(quote, columns_of(dataset)))
     where = f"WHERE region = {text(region)}" if region else ""
     order = ", ".join(["date", "region <> 'all'", *(quote(key) for key in dataset.key)])
-    return connection.execute(
-        f"SELECT {columns} FROM {dataset.layer}.{quote(dataset.name)} {where} ORDER BY {order}"
-    ).fetchall()
+    return connection.execute(f"SELECT {columns} FROM days {where} ORDER BY {order}").fetchall()

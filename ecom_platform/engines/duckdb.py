@@ -6,6 +6,8 @@ over named tables and leaves results as tables of its own; publishing is not don
 
 from __future__ import annotations
 
+import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,7 @@ from ecom_platform.datasets import Column, Dataset, Type
 from ecom_platform.errors import EngineError, LakeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -24,6 +26,15 @@ if TYPE_CHECKING:
     from ecom_platform.settings import Settings
 
 Connection = duckdb.DuckDBPyConnection
+
+#: What an id is stored as, where the lake does not keep its type.
+_SMALL_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER")
+_ID_CASTS: dict[str, str] = {
+    **dict.fromkeys(_SMALL_INTEGERS, "BIGINT"), "UUID": "VARCHAR", '"NULL"': "VARCHAR"
+}  # fmt: skip
+
+#: A file of the lake in an error of DuckDB's, whether it lies in the lake or was fetched.
+_LAKE_FILE = re.compile(r'"[^"]*?(\w+/\w+/date=\d{4}-\d\d-\d\d)/data\.parquet"')
 
 
 class Engine:
@@ -44,7 +55,7 @@ class Engine:
         """Open an empty in-memory database, with a schema for each layer."""
         spill = self.scratch / "spill"
         spill.mkdir(parents=True, exist_ok=True)
-        options = {
+        options: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": self.settings.engine_memory,
             "temp_directory": str(spill),
             # Results are sorted where order matters; keeping input order costs memory.
@@ -87,53 +98,68 @@ def add_view(connection: Connection, partitions: Partitions, name: str = "") -> 
     """Make partitions queryable as `layer.name`: the declared columns plus `date`.
 
     Every column is cast to its declared type; types are never taken from the first file.
+    An id that is a number on every day with rows is BIGINT, else VARCHAR.
 
     Raises:
         LakeError: A file is not readable, or lacks a declared column.
     """
-    groups: dict[tuple[str, ...], list[str]] = {}
+    dataset = partitions.dataset
+    # Files of one list must be of the same types: DuckDB reads all of them as it does the first.
+    alike: dict[tuple[str, ...], list[str]] = {}
+    with_rows: set[tuple[str, ...]] = set()
     for day, file in partitions.files.items():
-        groups.setdefault(_id_types(partitions.dataset, day, file), []).append(str(file))
-    if len(groups) > 1:  # the source's id type changed on some day: text holds both
-        ids = tuple("VARCHAR" for _ in next(iter(groups)))
-        selects = [_select(partitions.dataset, files, ids) for files in groups.values()]
-    else:
-        selects = [_select(partitions.dataset, files, ids) for ids, files in groups.items()]
+        kinds, rows = _read_footer(dataset, day, file)
+        alike.setdefault(kinds, []).append(str(file))
+        if rows:
+            with_rows.add(kinds)
+    types = [
+        _id_type({kinds[place] for kinds in with_rows}) if c.type is Type.ID else str(c.type)
+        for place, c in enumerate(dataset.columns)
+    ]
+    columns = [
+        f"CAST({quote(column.name)} AS {kind}) AS {quote(column.name)}"
+        for column, kind in zip(dataset.columns, types, strict=True)
+    ]
+    selects = [_select(columns, files) for files in alike.values()]
     if not selects:
-        columns = [f"CAST(NULL AS {sql_type(c)}) AS {quote(c.name)}" for c in partitions.dataset.columns]
-        selects = [f"SELECT {', '.join(columns)}, CAST(NULL AS DATE) AS date WHERE false"]
-    view = name or f"{quote(partitions.dataset.layer)}.{quote(partitions.dataset.name)}"
+        nulls = [
+            f"CAST(NULL AS {kind}) AS {quote(column.name)}"
+            for column, kind in zip(dataset.columns, types, strict=True)
+        ]
+        selects = [f"SELECT {', '.join(nulls)}, CAST(NULL AS DATE) AS date WHERE false"]
+    view = name or f"{quote(dataset.layer)}.{quote(dataset.name)}"
     connection.execute(f"CREATE VIEW {view} AS {' UNION ALL '.join(selects)}")
 
 
-def _id_types(dataset: Dataset, day: str, file: Path) -> tuple[str, ...]:
+def _read_footer(dataset: Dataset, day: str, file: Path) -> tuple[tuple[str, ...], int]:
+    """Return the types of the declared columns as they are in a file, and its rows."""
     try:
-        schema = parquet.read_schema(file)
+        footer = parquet.read_metadata(file)
+        schema = footer.schema.to_arrow_schema()
     except (OSError, ValueError) as error:
-        raise LakeError(
-            f"{dataset.object_path(day)} is not readable as Parquet: {error}",
-            hint=f"Materialize {dataset.path} for {day} again.",
-        ) from error
+        raise _damaged(dataset.object_path(day)) from error
     missing = [column.name for column in dataset.columns if column.name not in schema.names]
     if missing:
         raise LakeError(
             f"{dataset.object_path(day)} lacks the column {missing[0]}.",
             hint=f"Materialize {dataset.path} for {day} again, with this version of the code.",
         )
-    ids = [column.name for column in dataset.columns if column.type is Type.ID]
-    return tuple("BIGINT" if str(schema.field(name).type) == "int64" else "VARCHAR" for name in ids)
+    return tuple(str(schema.field(c.name).type) for c in dataset.columns), footer.num_rows
 
 
-def _select(dataset: Dataset, files: Sequence[str], id_types: Sequence[str]) -> str:
-    types = iter(id_types)
-    columns = [
-        f"CAST({quote(c.name)} AS {next(types) if c.type is Type.ID else c.type}) AS {quote(c.name)}"
-        for c in dataset.columns
-    ]
+def _id_type(kinds: set[str]) -> str:
+    # Where the source's id type changed on some day, text holds both.
+    return "BIGINT" if kinds == {"int64"} else "VARCHAR"
+
+
+def _select(columns: Sequence[str], files: Sequence[str]) -> str:
+    # Not by hive partitioning: a folder above the lake that is called `region=…`, say, would
+    # take the place of the column of that name.
+    day = "CAST(substr(string_split(lake_file, '/')[-2], len('date=') + 1) AS DATE)"
     listed = ", ".join(text(file) for file in files)
     return (
-        f"SELECT {', '.join(columns)}, date FROM read_parquet([{listed}], "
-        "hive_partitioning = true, hive_types = {'date': DATE})"
+        f"SELECT {', '.join(columns)}, {day} AS date "
+        f"FROM read_parquet([{listed}], hive_partitioning = false, filename = 'lake_file')"
     )
 
 
@@ -154,27 +180,54 @@ def create_result(connection: Connection, dataset: Dataset, query: str, *, table
 
     Raises:
         EngineError: The query does not run, or gives no such column.
+        LakeError: A file that it reads is damaged.
     """
-    columns = ", ".join(
-        quote(c.name) if c.type is Type.ID else f"CAST({quote(c.name)} AS {c.type}) AS {quote(c.name)}"
-        for c in dataset.columns
-    )
-    try:
+    with explain_sql_errors(dataset):
+        found = connection.execute(f"DESCRIBE SELECT * FROM ({query})").fetchall()
+        ids = {str(name): _ID_CASTS.get(str(kind), str(kind)) for name, kind, *_ in found}
+        columns = ", ".join(
+            f"CAST({quote(c.name)} AS {ids.get(c.name, c.type) if c.type is Type.ID else c.type}) "
+            f"AS {quote(c.name)}"
+            for c in dataset.columns
+        )
         # Clustered by day, so that writing one day reads little of the others.
         connection.execute(
             f"CREATE TABLE {table} AS SELECT {columns}, CAST(date AS DATE) AS date "
             f"FROM ({query}) ORDER BY date"
         )
+
+
+@contextmanager
+def explain_sql_errors(dataset: Dataset) -> Generator[None]:
+    """Turn DuckDB's errors into ones that name the dataset and what to do.
+
+    Raises:
+        EngineError: The SQL does not run, or not in the engine's memory.
+        LakeError: A file of the lake is damaged.
+    """
+    try:
+        yield
     except duckdb.OutOfMemoryException as error:
         raise EngineError(
             f"{dataset.path}: the engine's memory does not suffice ({_first_line(error)}).",
             hint="Raise ECOM_ENGINE_MEMORY, or run fewer days at once.",
         ) from error
     except duckdb.Error as error:
+        damaged = _LAKE_FILE.search(str(error))
+        if damaged:
+            raise _damaged(f"{damaged[1]}/data.parquet") from error
         raise EngineError(
             f"{dataset.path}: the SQL does not run: {_first_line(error)}",
             hint="Correct the SQL file or the declaration.",
         ) from error
+
+
+def _damaged(path: str) -> LakeError:
+    dataset, _, day = path.removesuffix("/data.parquet").partition("/date=")
+    return LakeError(
+        f"{path} is damaged: it is not readable as Parquet.",
+        hint=f"Delete it, and materialize {dataset} for {day} again.",
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -11,14 +11,17 @@ from ecom_platform.errors import EcomError
 from ecom_platform.privacy import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 MAX_RETRIES = 2
 
 
 @contextmanager
-def explain_errors(retry_seconds: int) -> Iterator[None]:
+def explain_errors(retry_seconds: int | None) -> Generator[None]:
     """Let a passing failure be retried, and fail at once on one that would repeat itself.
+
+    Args:
+        retry_seconds: How long to wait before a retry; None where there must be none.
 
     Raises:
         RetryRequested: For an error that is transient.
@@ -27,6 +30,6 @@ def explain_errors(retry_seconds: int) -> Iterator[None]:
     try:
         yield
     except EcomError as error:
-        if error.transient:
+        if error.transient and retry_seconds is not None:
             raise dg.RetryRequested(MAX_RETRIES, seconds_to_wait=retry_seconds) from error
         raise dg.Failure(redact(str(error)), allow_retries=False) from None

@@ -6,17 +6,23 @@ step fails naming the others. See the decision record on ranges.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from datetime import date
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import pandas as pd
+import pyarrow as pa
+from dagster._core.definitions.partitions.utils import infer_partition_mapping
 from dagster._core.events import (
     DagsterEvent,
     DagsterEventBatchMetadata,
     generate_event_batch_id,
 )
 
-from ecom_platform.engines.duckdb import Engine, add_view, create_result
+from ecom_platform.calendar import contiguous_ranges
+from ecom_platform.engines.duckdb import Engine, add_view, create_result, explain_sql_errors
+from ecom_platform.errors import EngineError
 from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.publish import Lake, LakeTable, Report, Rows
 from ecom_platform.privacy import redact
@@ -27,8 +33,14 @@ if TYPE_CHECKING:
     from ecom_platform.datasets import Dataset
     from ecom_platform.lake.publish import Published
 
-#: Bad days that an error message spells out.
-SHOWN_DAYS = 30
+#: Bad days, or spans of them, that an error message spells out.
+SHOWN_REASONS = 30
+
+#: What becomes of columns in a frame that pandas itself would make floats or objects at a NULL.
+_EXACT: dict[pa.DataType, pd.Int64Dtype | pd.BooleanDtype] = {
+    pa.int64(): pd.Int64Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+}
 
 
 class LakeIOManager(dg.IOManager):
@@ -44,32 +56,52 @@ class LakeIOManager(dg.IOManager):
         self.lake = lake
         self._engine = engine
         self._datasets = datasets
+        self._unready: dict[str, dict[str, str]] = {}
 
     def load_input(self, context: dg.InputContext) -> LakeTable | pd.DataFrame:
         """Return the input's partitions: lazily, or as a frame if the signature asks for one.
 
-        A frame has the declared columns and `date`; money is `decimal.Decimal`.
+        A frame has the declared columns and `date`, which holds `datetime.date`; money is
+        `decimal.Decimal`, whole numbers are `Int64` and flags `boolean`, so that they stay
+        exact beside NULL. Days that were never computed, or failed in this run, are left out;
+        the days of the step that need them are not published.
         """
         dataset = self._datasets["/".join(context.asset_key.path)]
-        table = self.lake.table(dataset, list(context.asset_partition_keys))
-        if context.dagster_type.typing_type is not pd.DataFrame:
-            return table
-        with self._engine.connect() as connection:
-            add_view(connection, self.lake.fetch(dataset, [*table.days, *table.missing]))
-            rows = connection.execute(f"SELECT * FROM {dataset.layer}.{dataset.name}")
-            return rows.to_arrow_table().to_pandas(date_as_object=True)
+        with explain_errors(self._engine.settings.retry_seconds):
+            table = self.lake.table(dataset, list(context.asset_partition_keys))
+            if context.dagster_type.typing_type is not pd.DataFrame:
+                return table
+            unready = {
+                day: f"{dataset.path} was never computed for {day}; materialize it first"
+                for day in table.missing
+            } | dict(table.failed)
+            self._unready.setdefault(context.step_context.step.key, {}).update(
+                _days_that_need(context, unready)
+            )
+            days = [day for day in table.days if day not in unready]
+            with self._engine.connect() as connection, explain_sql_errors(dataset):
+                add_view(connection, table.partitions(days), "frame")
+                rows = connection.sql("SELECT * FROM frame").to_arrow_table()
+            return rows.to_pandas(date_as_object=True, types_mapper=_EXACT.get)
 
-    def handle_output(self, context: dg.OutputContext, obj: Rows | pd.DataFrame) -> Iterator[Any]:
+    # Dagster stores what this yields; its annotation does not say so.
+    def handle_output(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, context: dg.OutputContext, obj: Rows | pd.DataFrame
+    ) -> Iterator[DagsterEvent]:
         """Publish the rows of the run's days.
 
         Raises:
-            Failure: Some days were not published. It names them and is not retried.
+            Failure: Some days were not published. It names them and is not retried: steps
+                below go on with the good days, and must not do so before a retry.
         """
         dataset = self._datasets["/".join(context.asset_key.path)]
-        rows = self._from_pandas(dataset, obj) if isinstance(obj, pd.DataFrame) else obj
+        days = context.asset_partition_keys
         code = context.asset_spec.code_version or ""
-        with explain_errors(self._engine.settings.retry_seconds), rows.connection:
-            report = self.lake.publish(dataset, rows, context.asset_partition_keys, code)
+        self.lake.note_bad_days(dataset, dict.fromkeys(days, "its step failed"))
+        with explain_errors(retry_seconds=None):
+            rows = self._as_rows(context, dataset, obj)
+            with rows.connection:
+                report = self.lake.publish(dataset, rows, days, code)
         metadata = {
             day: _metadata(published[dataset], rows.facts.get(day, {}))
             for day, published in report.published.items()
@@ -95,11 +127,52 @@ class LakeIOManager(dg.IOManager):
         yield from _events(context, good + beside)
         raise _failure(dataset, report)
 
-    def _from_pandas(self, dataset: Dataset, frame: pd.DataFrame) -> Rows:
-        connection = self._engine.connect()
-        connection.register("frame", frame)
-        create_result(connection, dataset, "SELECT * FROM frame", table="result")
-        return Rows(connection, "result")
+    def _as_rows(self, context: dg.OutputContext, dataset: Dataset, obj: object) -> Rows:
+        if isinstance(obj, Rows):
+            return obj
+        if not isinstance(obj, pd.DataFrame):
+            raise EngineError(
+                f"{dataset.path}: its function returned {type(obj).__name__}.",
+                hint="Return a pandas.DataFrame, or Rows.",
+            )
+        wanted = {"date", *(column.name for column in dataset.columns)}
+        for name in sorted(wanted ^ set(obj.columns)):
+            problem = "lacks the column" if name in wanted else "has the undeclared column"
+            raise EngineError(
+                f"{dataset.path}: the frame {problem} {name}.",
+                hint="Return the declared columns, and `date`.",
+            )
+        unready = self._unready.pop(context.step_context.step.key, {})
+        with ExitStack() as undo:
+            connection = undo.enter_context(self._engine.connect())
+            try:
+                # Through Arrow, which looks at every row: DuckDB would look at some of them.
+                frame = pa.Table.from_pandas(obj, preserve_index=False)
+            except pa.ArrowException as error:
+                raise EngineError(
+                    f"{dataset.path}: a column of the frame is of no one type: {error}",
+                    hint="Make all values of a column of one type.",
+                ) from error
+            connection.register("frame", frame)
+            create_result(connection, dataset, "SELECT * FROM frame", table="result")
+            undo.pop_all()
+        return Rows(connection, "result", unready)
+
+
+def _days_that_need(context: dg.InputContext, days: Mapping[str, str]) -> dict[str, str]:
+    """Return the days that are computed from some days of an input, each with their reason."""
+    partitions = context.asset_partitions_def
+    assets = context.step_context.job_def.asset_layer.get_assets_def_for_node(
+        context.step_context.node_handle
+    )
+    declared = assets.get_partition_mapping_for_dep(context.asset_key) if assets else None
+    mapping = infer_partition_mapping(declared, partitions, partitions)
+    reasons: dict[str, str] = {}
+    for day, reason in sorted(days.items()):
+        needed = partitions.subset_with_partition_keys([day])
+        found = mapping.get_downstream_partitions_for_partitions(needed, partitions, partitions)
+        reasons = dict.fromkeys(found.get_partition_keys(), reason) | reasons
+    return reasons
 
 
 def _events(
@@ -118,9 +191,10 @@ def _metadata(
     published: Published, facts: Mapping[str, int | float | str]
 ) -> dict[str, int | float | str]:
     return {
-        "dagster/partition_row_count": published.rows,
+        "dagster/partition_row_count": published.audit.rows,
         "dagster/uri": published.uri,
         "bytes": published.size,
+        "content": published.audit.content,
         "changed": "yes" if published.changed else "no, the lake already held these rows",
         **facts,
     }
@@ -128,15 +202,31 @@ def _metadata(
 
 def _failure(dataset: Dataset, report: Report) -> dg.Failure:
     total = len(report.published) + len(report.bad_days)
-    reasons = [f"{day}: {redact(reason)}" for day, reason in report.bad_days.items()]
-    more = len(reasons) - SHOWN_DAYS
-    listed = [*reasons[:SHOWN_DAYS], *([f"… and {more} more days"] if more > 0 else [])]
+    reasons = _spans(report.bad_days)
+    more = len(reasons) - SHOWN_REASONS
+    listed = [*reasons[:SHOWN_REASONS], *([f"… and {more} more"] if more > 0 else [])]
+    summary = (
+        f"{len(report.bad_days)} of {total} days of {dataset.path} were not published; "
+        "their last good versions stay."
+    )
     return dg.Failure(
-        "\n".join([
-            f"{len(reasons)} of {total} days of {dataset.path} were not published; "
-            "their last good versions stay.",
-            *listed,
-        ]),
+        "\n".join([summary, *listed]),
         metadata={"bad_days": dg.MetadataValue.json(sorted(report.bad_days))},
         allow_retries=False,
     )
+
+
+def _spans(reasons: Mapping[str, str]) -> list[str]:
+    """Return a line for each day, or for days in a row that have one reason."""
+    days_of: dict[str, list[date]] = {}
+    for day, reason in sorted(reasons.items()):
+        days_of.setdefault(reason, []).append(date.fromisoformat(day))
+    spans = [
+        (first, last, redact(reason))
+        for reason, days in days_of.items()
+        for first, last in contiguous_ranges(days)
+    ]
+    return [
+        f"{first}: {reason}" if first == last else f"{first} to {last}: {reason}"
+        for first, last, reason in sorted(spans)
+    ]

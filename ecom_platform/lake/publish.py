@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ecom_platform.engines.duckdb import Partitions, quote, text
-from ecom_platform.errors import MissingPartitionError, PublishConflictError
+from ecom_platform.engines.duckdb import Partitions, explain_sql_errors, quote, text
+from ecom_platform.errors import EcomError, MissingPartitionError, PublishConflictError
 from ecom_platform.quality.audits import DayAudit, audit
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ecom_platform.calendar import Calendar
     from ecom_platform.datasets import Dataset
     from ecom_platform.engines.duckdb import Connection
-    from ecom_platform.lake.storage import Storage
+    from ecom_platform.lake.base import Storage
 
 #: Partitions written at once.
 WRITERS = 8
@@ -53,13 +53,13 @@ class Published:
     """A partition as it now is in the lake.
 
     Args:
-        rows: Its rows.
+        audit: What was found in its rows.
         size: Its bytes.
         uri: Its address.
         changed: Whether it was written; False when the lake already held the same rows.
     """
 
-    rows: int
+    audit: DayAudit
     size: int
     uri: str
     changed: bool
@@ -90,9 +90,15 @@ class LakeTable:
     failed: Mapping[str, str]
     lake: Lake
 
-    def partitions(self) -> Partitions:
-        """Return the days' files, downloaded where the lake is remote."""
-        return self.lake.fetch(self.dataset, self.days)
+    def partitions(self, days: Iterable[str] | None = None) -> Partitions:
+        """Return the files of some days, by default of all that exist.
+
+        Where the lake is remote they are downloaded.
+
+        Raises:
+            MissingPartitionError: One of them was never computed.
+        """
+        return self.lake.fetch(self.dataset, self.days if days is None else days)
 
 
 class Lake:
@@ -127,11 +133,7 @@ class Lake:
         return LakeTable(dataset, present, frozenset(days) - frozenset(present), failed, self)
 
     def fetch(self, dataset: Dataset, days: Iterable[str]) -> Partitions:
-        """Download partitions.
-
-        Raises:
-            MissingPartitionError: One of them does not exist.
-        """
+        """Return the files of some days; see `LakeTable.partitions`."""
         paths = {day: dataset.object_path(day) for day in days}
         files = self._storage.fetch(paths.values(), self._scratch)
         absent = [day for day, path in paths.items() if path not in files]
@@ -155,7 +157,8 @@ class Lake:
             What became of each day. Days that are not good keep the version they had.
 
         Raises:
-            LakeError: The columns are not the declared ones, or the lake cannot be written.
+            LakeError: The columns are not the declared ones, rows are of other days, or not
+                one day can be written.
         """
         tables = {**rows.beside, dataset: rows.table}
         audits = {d: audit(rows.connection, t, d, self._calendar, days) for d, t in tables.items()}
@@ -165,53 +168,77 @@ class Lake:
                 if result.broken and day not in bad_days:
                     bad_days[day] = "; ".join(result.broken)
         good = [day for day in days if day not in bad_days]
+        unavailable: list[EcomError] = []
 
-        def publish_day(day: str) -> dict[Dataset, Published] | str:
+        def publish_day(day: str) -> dict[Dataset, Published] | EcomError:
+            if unavailable:  # the others need not each wait for a lake that does not answer
+                return unavailable[0]
             try:
                 with rows.connection.cursor() as cursor:
                     return {
                         d: self._publish_day(cursor, d, t, day, audits[d][day], code)
                         for d, t in tables.items()
                     }
-            except PublishConflictError as error:
-                return error.message
+            except EcomError as error:
+                if error.transient:
+                    unavailable.append(error)
+                return error
 
         with ThreadPoolExecutor(WRITERS) as pool:
             results = dict(zip(good, pool.map(publish_day, good), strict=True))
-        published: dict[str, dict[Dataset, Published]] = {}
-        for day, result in results.items():
-            if isinstance(result, str):
-                bad_days[day] = result
-            else:
-                published[day] = result
-        self._bad_days.setdefault(dataset.path, {}).update(bad_days)
+        published = {day: r for day, r in results.items() if not isinstance(r, EcomError)}
+        errors = {day: r for day, r in results.items() if isinstance(r, EcomError)}
+        for error in errors.values():
+            if not published and not isinstance(error, PublishConflictError):
+                raise error  # it is not about days
+        bad_days |= {day: error.message for day, error in errors.items()}
+        self.note_bad_days(dataset, bad_days)
         return Report(published, {day: bad_days[day] for day in sorted(bad_days)})
+
+    def note_bad_days(self, dataset: Dataset, bad_days: Mapping[str, str]) -> None:
+        """Let the tables of this run say of a dataset which days it failed at, and why."""
+        self._bad_days[dataset.path] = dict(bad_days)
 
     def _publish_day(
         self, cursor: Connection, dataset: Dataset, table: str, day: str, found: DayAudit, code: str
     ) -> Published:
         path = dataset.object_path(day)
         replaces = self._versions.get(path)
-        current = self._storage.stat(path) if replaces else None
-        if current and current.metadata.get("ecom-content") == found.content:
-            return Published(found.rows, current.size, self._storage.uri(path), changed=False)
+        same = self._find(path, found) if replaces else None
+        if same:
+            return same
         facts = {
             "ecom-content": found.content,
             "ecom-rows": str(found.rows),
             "ecom-code": code,
             "ecom-run": self._run_id,
         }
-        file = self._scratch / "outgoing" / dataset.path / f"{day}.parquet"
+        file = self._scratch / "outgoing" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         columns = ", ".join(quote(column.name) for column in dataset.columns)
-        order = ", ".join(quote(column) for column in dataset.order)
+        order = ", ".join(quote(column) for column in dataset.order) or "ALL"
         footer = ", ".join(f"{quote(key)}: {text(value)}" for key, value in facts.items())
-        cursor.execute(
-            f"COPY (SELECT {columns} FROM {table} WHERE date = {text(day)} ORDER BY {order}) "
-            f"TO {text(str(file))} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, "
-            f"PARQUET_VERSION v2, KV_METADATA {{{footer}}})"
-        )
-        self._versions[path] = self._storage.put(path, file, replaces=replaces, facts=facts)
+        with explain_sql_errors(dataset):
+            cursor.execute(
+                f"COPY (SELECT {columns} FROM {table} WHERE date = {text(day)} ORDER BY {order}) "
+                f"TO {text(str(file))} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, "
+                f"PARQUET_VERSION v2, KV_METADATA {{{footer}}})"
+            )
         size = file.stat().st_size
-        file.unlink()
-        return Published(found.rows, size, self._storage.uri(path), changed=True)
+        try:
+            self._versions[path] = self._storage.put(path, file, replaces=replaces, facts=facts)
+        except PublishConflictError:
+            same = self._find(path, found)
+            if same:  # another run made the same of the day, and was faster
+                return same
+            raise
+        finally:
+            file.unlink()
+        return Published(found, size, self._storage.uri(path), changed=True)
+
+    def _find(self, path: str, found: DayAudit) -> Published | None:
+        """Return a partition of the lake if it has exactly these rows."""
+        current = self._storage.stat(path)
+        if current is None or current.metadata.get("ecom-content") != found.content:
+            return None
+        return Published(found, current.size, self._storage.uri(path), changed=False)

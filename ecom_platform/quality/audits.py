@@ -6,11 +6,12 @@ days. A day that fails is not published. Checks of published data are in `checks
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ecom_platform.datasets import Column, Dataset, Type
-from ecom_platform.engines.duckdb import quote, sql_type, text
+from ecom_platform.engines.duckdb import explain_sql_errors, quote, sql_type, text
 from ecom_platform.errors import LakeError
 from ecom_platform.privacy import EMAIL_PATTERN
 
@@ -51,26 +52,28 @@ def audit(
     contracts = list(_contracts(dataset, calendar))
     counts = ", ".join(f"count(*) FILTER (WHERE {broken})" for broken, _ in contracts)
     keys = ", ".join(quote(column) for column in dataset.key)
-    # The text of a row separates its values by a character that text does not hold.
-    row = ", ".join(f"coalesce(CAST({quote(c.name)} AS VARCHAR), chr(30))" for c in dataset.columns)
-    found = connection.execute(
-        f"SELECT CAST(date AS VARCHAR), count(*), "
-        f"sum(CAST(md5_number_lower(concat_ws(chr(31), {row})) AS HUGEINT)), "
-        f"{f'count(*) - count(DISTINCT ({keys}))' if keys else '0'}"
-        f"{', ' + counts if counts else ''} FROM {table} GROUP BY date"
-    ).fetchall()
-    declared = ",".join(f"{name} {kind}" for name, kind in types.items())
+    row = ", ".join(quote(column.name) for column in dataset.columns)
+    with explain_sql_errors(dataset):
+        found = connection.execute(
+            # As JSON, no two rows have the same text; decimals keep all their digits in it.
+            f"SELECT CAST(date AS VARCHAR), count(*), "
+            f"sum(CAST(md5_number_lower(CAST(to_json(row({row})) AS VARCHAR)) AS HUGEINT)), "
+            f"{f'count(*) - count(DISTINCT row({keys}))' if keys else '0'}"
+            f"{', ' + counts if counts else ''} FROM {table} GROUP BY date"
+        ).fetchall()
+    # A hash, for S3 keeps no more than 2 KB of facts with an object.
+    declared = hashlib.sha256(repr(types).encode()).hexdigest()[:12]
     result = {day: DayAudit(0, f"{declared}:0:0", ()) for day in days}
     for day, rows, content, repeated, *broken in found:
         if day not in result:
             raise LakeError(
-                f"{dataset.path}: {rows} rows are of {day}, which was not asked for.",
+                f"{dataset.path}: {rows} rows are of {day or 'no day'}, which was not asked for.",
                 hint="Correct the SQL: join settings.days.",
             )
-        sentences = [f"{repeated} rows repeat the key ({keys})"] if repeated else []
-        sentences += [
-            sentence.format(count=count)
-            for count, (_, sentence) in zip(broken, contracts, strict=True)
+        said = [f"repeat the key ({', '.join(dataset.key)})", *(what for _, what in contracts)]
+        sentences = [
+            f"{count} rows {what}"
+            for count, what in zip([repeated, *broken], said, strict=True)
             if count
         ]
         result[day] = DayAudit(rows, f"{declared}:{rows}:{content:x}", tuple(sentences))
@@ -83,6 +86,12 @@ def _check_columns(connection: Connection, table: str, dataset: Dataset) -> dict
         for name, kind, *_ in connection.execute(f"DESCRIBE {table}").fetchall()
         if name != "date"
     }
+    undeclared = sorted(found.keys() - {column.name for column in dataset.columns})
+    if undeclared:
+        raise LakeError(
+            f"{dataset.path}: the column {undeclared[0]} is not declared.",
+            hint="Declare it, or leave it out of the SQL.",
+        )
     for column in dataset.columns:
         kind = found.get(column.name)
         allowed = {"BIGINT", "VARCHAR"} if column.type is Type.ID else {sql_type(column)}
@@ -96,26 +105,26 @@ def _check_columns(connection: Connection, table: str, dataset: Dataset) -> dict
 
 
 def _contracts(dataset: Dataset, calendar: Calendar) -> Iterator[tuple[str, str]]:
-    """Yield (condition of a row that breaks a contract, sentence with `{count}`)."""
+    """Yield (condition of a row that breaks a contract, what such rows do)."""
     for column in dataset.columns:
         name = quote(column.name)
         if column.required or column.name in dataset.key:
-            yield f"{name} IS NULL", f"{{count}} rows have no {column.name}"
+            yield f"{name} IS NULL", f"have no {column.name}"
         if column.accepted:
             words = ", ".join(text(word) for word in column.accepted)
             yield (
                 f"{name} NOT IN ({words})",
-                f"{{count}} rows have a {column.name} that is none of {', '.join(column.accepted)}",
+                f"have a {column.name} that is none of {', '.join(column.accepted)}",
             )
         if column.type in (Type.TEXT, Type.ID) and not column.pii:
             value = f"CAST({name} AS VARCHAR)"
             yield (
                 f"contains({value}, '@') AND regexp_matches({value}, {text(EMAIL_PATTERN)})",
-                f"{{count}} rows hold an e-mail address in {column.name}",
+                f"hold an e-mail address in {column.name}",
             )
     if dataset.dated_by:
         column = dataset.column(dataset.dated_by)
-        yield _not_on_its_day(column, calendar), f"{{count}} rows have a {column.name} of another day"
+        yield _not_on_its_day(column, calendar), f"have a {column.name} of another day"
 
 
 def _not_on_its_day(column: Column, calendar: Calendar) -> str:

@@ -188,13 +188,13 @@ _AVERAGE_TIMES_ORDERS = Check(
     "Does average order value times orders give the revenue, to the cent?",
     """
     SELECT date, count(*) AS broken, min(region) AS example
-    FROM metrics.average_order_value AS average
-    LEFT JOIN metrics.total_revenue AS revenue USING (date, region)
-    LEFT JOIN metrics.total_orders AS orders USING (date, region)
+    FROM metrics.total_revenue AS revenue
+    FULL JOIN metrics.total_orders AS orders USING (date, region)
+    FULL JOIN metrics.average_order_value AS average USING (date, region)
     WHERE
-        coalesce(orders.total_orders, 0) <> average.total_orders
-        OR coalesce(revenue.total_revenue, 0) <> average.total_revenue
-        OR abs(average.average_order_value * orders.total_orders - revenue.total_revenue) >= 0.005
+        average.total_orders IS DISTINCT FROM coalesce(orders.total_orders, 0)
+        OR average.total_revenue IS DISTINCT FROM coalesce(revenue.total_revenue, 0)
+        OR abs(average.average_order_value * average.total_orders - average.total_revenue) >= 0.005
         OR (average.average_order_value IS NULL) <> (average.total_orders = 0)
     GROUP BY date
     """,

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 
 from ecom_platform_tests.oracle import read_instant
-from ecom_platform_tests.shops import Case, cases, write_postgres
+from ecom_platform_tests.shop_writers import write_postgres
+from ecom_platform_tests.shops import Case, cases
 from ecom_platform_tests.sources.postgres_database import Database, read
 
 if TYPE_CHECKING:
@@ -98,6 +99,16 @@ def test_a_time_that_clocks_skipped_or_showed_twice_is_its_later_reading(
         datetime(2024, 3, 31, 1, 30, tzinfo=UTC),
         datetime(2024, 10, 27, 1, 30, tzinfo=UTC),
     ]
+
+
+def test_a_time_in_a_midnight_that_was_skipped_is_not_lost(database: Database) -> None:
+    database.create(orders_created_at="timestamp")
+    database.insert("orders", (1, None, 1, "2018-11-04 00:30:00"))
+    options: dict[str, Any] = {
+        "timezone": SAO_PAULO, "source_timezone": SAO_PAULO, "start_date": date(2018, 1, 1),
+    }  # fmt: skip
+    (row,) = database.read("orders", "2018-11-04", **options)
+    assert row["created_at"] == datetime(2018, 11, 4, 3, 30, tzinfo=UTC)
 
 
 def test_a_day_that_its_island_skipped_is_not_lost(database: Database) -> None:

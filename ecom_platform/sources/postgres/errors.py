@@ -33,7 +33,7 @@ _ZONES = (
 _FEWER = "Lower ECOM_SOURCE_CONNECTIONS, or allow the database user more connections."
 
 #: What is said where there is no connection -> whether it may pass, what to do. There is no code
-#: to go by; a server that speaks another language ends at FATAL.
+#: to go by.
 _REFUSALS = (
     (r"too many|connection slots", True, _FEWER),
     (r"starting up|shutting down|recovery mode|accepting connections", True, _TRY_LATER),
@@ -43,8 +43,6 @@ _REFUSALS = (
     (r"pg_hba|not permitted|permission denied", False, "Allow that user to connect from here."),
     (r"SSL|certificate", False, "Set sslmode and sslrootcert in ECOM_SOURCE as the server asks."),
     (r"host name", True, "Check the host's name in ECOM_SOURCE, and the network."),
-    (r"FATAL", False, "Check ECOM_SOURCE, and the server's log."),
-    (r"", True, _TRY_LATER),
 )
 #: The beginning of an SQLSTATE -> whether it may pass, what to do.
 _STATES = (
@@ -78,13 +76,16 @@ def explain_refusal(address: Address) -> Generator[None]:
         if re.search(r"connect: (invalid|missing|unexpected|unrecognized|end of string)", text):
             # libpq quotes what it does not understand, which can be a piece of a password.
             raise invalid_address() from None
-        may_pass, hint = next(
-            (may_pass, hint) for said, may_pass, hint in _REFUSALS if re.search(said, text)
-        )
+        reason = _reason(text, address)
+        for said, may_pass, hint in _REFUSALS:
+            if re.search(said, reason):
+                break
+        else:
+            # What a server says in another language is most often that it lets nobody in.
+            may_pass = "FATAL" not in text
+            hint = _TRY_LATER if may_pass else "Check ECOM_SOURCE, and the server's log."
         kind = SourceUnavailableError if may_pass else SourceError
-        raise kind(
-            f"{address.name} cannot be connected to: {_reason(text, address)}.", hint=hint
-        ) from None
+        raise kind(f"{address.name} cannot be connected to: {reason}.", hint=hint) from None
 
 
 @contextmanager

@@ -18,7 +18,7 @@ typed as (
 
     select
         *,
-        lower(trim(coalesce(status, 'unknown'))) as clean_status,
+        coalesce(nullif(lower(trim(status)), ''), 'unknown') as clean_status,
         trim(coalesce(customer_region, '')) as clean_region,
         coalesce(
             total_amount,

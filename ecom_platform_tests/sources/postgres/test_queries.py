@@ -191,10 +191,12 @@ def test_a_partitioned_table_is_read_whole_by_parts(database: Database) -> None:
         assert len(read(snapshot, "payments", *YEAR).rows) == 60_000
 
 
-def test_one_day_of_a_big_table_is_looked_up_by_its_indexes(database: Database) -> None:
-    database.create()
+@pytest.mark.parametrize("ids", ["bigint primary key", "bigint"])
+def test_one_day_of_a_big_table_is_looked_up_by_its_indexes(database: Database, ids: str) -> None:
+    database.create(orders_id=ids, customers_id=ids)
     _fill(database, 100_000)
     database.execute(
+        "create index on orders (id); create index on customers (id);"
         "create index on orders (created_at); create index on payments (paid_at);"
         "create index on payments (order_id); create index on customers (signup_date); analyze;"
         "select pg_stat_force_next_flush()"

@@ -96,6 +96,8 @@ def test_money_of_any_number_type_becomes_a_decimal(database: Database, declared
         ("numeric(18,2)", "-9999999999999999.99", "-9999999999999999.99", None),
         ("numeric(18,2)", "NaN", None, "NaN"),
         ("numeric(18,0)", "999999999999999999", None, "999999999999999999"),
+        ("numeric(12,4)", "1.2345", None, "1.2345"),
+        ("numeric(12,4)", "1.2300", "1.23", None),
         ("numeric", "9999999999999999.99", "9999999999999999.99", None),
         ("numeric", "10000000000000000", None, "10000000000000000"),
         ("numeric", "0.10000000000000000000", "0.10", None),
@@ -109,6 +111,8 @@ def test_money_of_any_number_type_becomes_a_decimal(database: Database, declared
         ("bigint", "9223372036854775807", None, "9223372036854775807"),
         ("bigint", "-9223372036854775808", None, "-9223372036854775808"),
         ("bigint", "9999999999999999", "9999999999999999", None),
+        ("bigint", "10000000000000000", None, "10000000000000000"),
+        ("bigint", "-10000000000000000", None, "-10000000000000000"),
         ("money", "92233720368547758.07", None, "92233720368547758.07"),
         ("money", "-1234.56", "-1234.56", None),
         ("real", "0.1", "0.1", None),
@@ -205,6 +209,47 @@ def test_times_at_the_ends_of_what_a_database_holds_do_not_stop_it(
     customers = database.read("customers", "2024-01-01", **options)
     assert {row["id"] for row in customers if row["signup_date_text"]} == set(unreadable)
     assert {row["id"] for row in customers if row["signup_date"]} == {len(ends)}
+
+
+@pytest.mark.parametrize(
+    ("zone", "stored", "readable"),
+    [
+        ("Pacific/Auckland", "0001-01-01 06:00", False),
+        ("Pacific/Auckland", "0001-01-01 18:00", True),
+        ("America/Los_Angeles", "0001-01-01 00:00", True),
+        ("America/Los_Angeles", "0001-12-31 18:00 BC", True),
+        ("America/Los_Angeles", "9999-12-31 12:00", True),
+        ("America/Los_Angeles", "9999-12-31 18:00", False),
+        ("Pacific/Auckland", "9999-12-31 23:59:59", True),
+        ("Pacific/Auckland", "10000-01-01 06:00", True),
+    ],
+)
+def test_the_first_and_the_last_year_are_those_of_utc(
+    database: Database, zone: str, stored: str, *, readable: bool
+) -> None:
+    database.create(orders_created_at="timestamp")
+    database.insert("orders", (1, None, 1, stored))
+    database.insert("payments", (1, 1, 1, "paid", NOON))
+    (payment,) = database.read("payments", DAY, source_timezone=zone)
+    assert (payment["order_created_at"] is not None) == readable
+    assert len(database.read("orders", "2024-01-01", source_timezone=zone)) == (not readable)
+
+
+@pytest.mark.parametrize(
+    ("zone", "stored"),
+    [
+        ("America/Los_Angeles", "0001-01-01 05:00+00"),
+        ("Pacific/Auckland", "9999-12-31 20:00+00"),
+    ],
+)
+def test_a_sign_up_day_is_within_the_years_as_well(
+    database: Database, zone: str, stored: str
+) -> None:
+    database.create(customers_signup_date="timestamptz")
+    database.insert("customers", (1, None, None, stored))
+    (customer,) = database.read("customers", "2024-01-01", timezone=zone)
+    assert customer["signup_date"] is None
+    assert customer["signup_date_text"].startswith(stored[:10])
 
 
 def test_text_of_any_kind_arrives_unchanged(database: Database) -> None:

@@ -1,0 +1,384 @@
+"""Cleaning: why a row is rejected, what a value becomes, and that every row is accounted for."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pytest
+
+from ecom_platform.assets.cleaned import build_cleaned_assets
+from ecom_platform.assets.sql_files import SQL_FOLDER
+from ecom_platform.datasets import RAW
+from ecom_platform.settings import SOURCE_COLUMNS, Settings
+from ecom_platform_tests.pipeline import DATASETS, Pipeline, open_lake
+from ecom_platform_tests.platform import open_platform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+FIRST, DAY = date(2024, 1, 1), date(2024, 1, 2)
+
+#: A good row of each table, of `DAY`.
+GOOD = {
+    "orders": ("7", "c1", "12.30", "2024-01-02 10:00:00", "shipped"),
+    "customers": ("c1", "c1@example.invalid", "North", "2024-01-02"),
+    "payments": ("8", "7", "12.30", "paid", "2024-01-02 11:00:00"),
+}
+
+
+def row(table: str, **changes: str) -> tuple[str, ...]:
+    """Return the good row of a table with some values changed; empty is NULL."""
+    columns = SOURCE_COLUMNS[table]
+    return tuple(changes.get(name, value) for name, value in zip(columns, GOOD[table], strict=True))
+
+
+@pytest.fixture(scope="module")
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as opened:
+        yield opened
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Callable[..., Settings]:
+    """Write tables as CSV and return settings that read them; by default one good row each."""
+
+    def write(**tables: Sequence[tuple[str, ...]]) -> Settings:
+        options = {name: tables.pop(name) for name in [*tables] if name not in GOOD}
+        for table, good in GOOD.items():
+            lines = [SOURCE_COLUMNS[table], *tables.get(table, [good])]
+            (tmp_path / f"{table}.csv").write_text("".join(f"{','.join(line)}\n" for line in lines))
+        return settings_of(tmp_path, **options)
+
+    return write
+
+
+def settings_of(folder: Path, **options: Any) -> Settings:
+    """Return settings that read a folder, from `FIRST` on."""
+    known = {
+        "source": folder.as_uri(),
+        "lake": str(folder / "lake"),
+        "start_date": FIRST,
+        "email_hmac_key": "k" * 32,
+    }
+    return Settings(_env_file=None, **known | options)  # pyright: ignore[reportCallIssue]
+
+
+def rows(settings: Settings, dataset: str, columns: str = "*") -> list[tuple[Any, ...]]:
+    """Return rows of both days, in order of their columns."""
+    with open_lake(settings, [dataset], FIRST, DAY) as lake:
+        query = f"SELECT {columns} FROM {dataset.replace('/', '.')} ORDER BY ALL"
+        return lake.execute(query).fetchall()
+
+
+def assert_all_accounted_for(pipeline: Pipeline) -> None:
+    """Assert of each table and day: raw = cleaned + quarantined + duplicates, said and stored."""
+    for raw in RAW:
+        for day in (FIRST, DAY):
+            facts = pipeline.facts[f"cleaned/{raw.name}", str(day)]
+            layers = ["raw", "cleaned", "quarantine"]
+            with open_lake(
+                pipeline.settings, [f"{layer}/{raw.name}" for layer in layers], day, day
+            ) as lake:
+                stored = [
+                    lake.execute(f"SELECT count(*) FROM {layer}.{raw.name}").fetchall()[0][0]
+                    for layer in layers
+                ]
+            said = [facts[name] for name in ("raw_rows", "cleaned_rows", "quarantined_rows")]
+            assert stored == said
+            assert stored[0] == stored[1] + stored[2] + facts["duplicate_rows"]
+
+
+REJECTED = [
+    ("orders", [row("orders", id="")], "id is missing"),
+    ("orders", [row("orders"), row("orders", status="returned")], "id is on rows that differ"),
+    ("orders", [row("orders", created_at="2024-02-30 10:00:00")], "created_at is not a time"),
+    ("orders", [row("orders", created_at="soon")], "created_at is not a time"),
+    ("orders", [row("orders", created_at="")], "created_at is missing"),
+    ("orders", [row("orders", total_amount="")], "total_amount is missing"),
+    ("orders", [row("orders", total_amount="12 EUR")], "total_amount is not an amount"),
+    ("orders", [row("orders", total_amount="NaN")], "total_amount is not an amount"),
+    ("orders", [row("orders", total_amount="1_000")], "total_amount is not an amount"),
+    (
+        "orders",
+        [row("orders", total_amount="9999999999999999.995")],
+        "total_amount is not an amount",
+    ),
+    ("customers", [row("customers", id="")], "id is missing"),
+    (
+        "customers",
+        [row("customers"), row("customers", region="South")],
+        "id is on rows that differ",
+    ),
+    ("customers", [row("customers", signup_date="2024-13-01")], "signup_date is not a date"),
+    ("payments", [row("payments", id="")], "id is missing"),
+    ("payments", [row("payments"), row("payments", amount="1")], "id is on rows that differ"),
+    ("payments", [row("payments", paid_at="0000-00-00 00:00:00")], "paid_at is not a time"),
+    ("payments", [row("payments", amount="")], "amount is missing"),
+    ("payments", [row("payments", amount="--1")], "amount is not an amount"),
+]
+
+
+@pytest.mark.parametrize(("table", "bad", "reason"), REJECTED)
+def test_a_row_that_cannot_be_cleaned_is_kept_whole_with_the_reason(
+    shop: Callable[..., Settings], instance: dg.DagsterInstance,
+    table: str, bad: list[tuple[str, ...]], reason: str,
+) -> None:  # fmt: skip
+    settings = shop(**{table: bad})
+    pipeline = Pipeline(settings, instance)
+    assert pipeline.run(FIRST, DAY) == {}
+    assert_all_accounted_for(pipeline)
+    columns = [c.name for c in DATASETS[f"quarantine/{table}"].columns if c.name != "reject_reason"]
+    found = rows(settings, f"quarantine/{table}", f"reject_reason, {', '.join(columns)}")
+    assert [why for why, *_ in found] == [reason] * len(bad)
+    assert [values for _, *values in found] == [
+        list(values) for values in rows(settings, f"raw/{table}", ", ".join(columns))
+    ]
+    assert rows(settings, f"cleaned/{table}") == []
+
+
+@pytest.mark.parametrize(
+    ("table", "other", "reason"),
+    [
+        ("orders", {"created_at": "2024-01-03 00:00:00"}, "created_at is not on this day"),
+        ("orders", {"created_at": "2024-01-01 23:59:59"}, "created_at is not on this day"),
+        ("payments", {"paid_at": "2024-01-01 23:59:59.999999"}, "paid_at is not on this day"),
+        ("customers", {"signup_date": "2024-01-03"}, "signup_date is not on this day"),
+        ("customers", {"signup_date": "2024-01-01"}, "signup_date is not on this day"),
+    ],
+)
+def test_a_row_in_the_folder_of_another_day_is_rejected(
+    tmp_path: Path, instance: dg.DagsterInstance, table: str, other: dict[str, str], reason: str
+) -> None:
+    for name in GOOD:
+        for day in (FIRST, DAY):
+            lines = [SOURCE_COLUMNS[name]]
+            if day == DAY:
+                lines.append(row(name, **other) if name == table else row(name))
+            folder = tmp_path / name / f"date={day}"
+            folder.mkdir(parents=True)
+            (folder / "part.csv").write_text("".join(f"{','.join(line)}\n" for line in lines))
+    settings = settings_of(tmp_path)
+    pipeline = Pipeline(settings, instance)
+    assert pipeline.run(FIRST, DAY) == {}
+    assert_all_accounted_for(pipeline)
+    assert rows(settings, f"quarantine/{table}", "date, reject_reason") == [(DAY, reason)]
+    assert len(rows(settings, f"quarantine/{table}")) == 1
+
+
+def test_good_rows_are_kept_in_their_declared_types(
+    shop: Callable[..., Settings], instance: dg.DagsterInstance
+) -> None:
+    settings = shop()
+    pipeline = Pipeline(settings, instance)
+    assert pipeline.run(FIRST, DAY) == {}
+    assert_all_accounted_for(pipeline)
+    assert rows(
+        settings, "cleaned/orders",
+        "id, customer_id, region, total_amount, created_at, status, is_void, is_orphan, date",
+    ) == [
+        (7, "c1", "North", Decimal("12.30"), datetime(2024, 1, 2, 10, tzinfo=UTC), "shipped", False,
+         False, DAY)
+    ]  # fmt: skip
+    assert rows(
+        settings, "cleaned/payments",
+        "id, order_id, customer_id, region, amount, status, source_status, is_orphan, date",
+    ) == [(8, 7, "c1", "North", Decimal("12.30"), "completed", "paid", False, DAY)]  # fmt: skip
+    assert rows(settings, "cleaned/customers", "id, region, signup_date, date") == [
+        ("c1", "North", DAY, DAY)
+    ]
+
+
+def test_exact_duplicates_are_dropped_before_anything_is_rejected(
+    shop: Callable[..., Settings], instance: dg.DagsterInstance
+) -> None:
+    bad = row("orders", id="9", total_amount="?")
+    settings = shop(orders=[row("orders"), row("orders"), row("orders", id="1"), bad, bad, bad])
+    pipeline = Pipeline(settings, instance)
+    assert pipeline.run(FIRST, DAY) == {}
+    assert_all_accounted_for(pipeline)
+    facts = pipeline.facts["cleaned/orders", str(DAY)]
+    assert facts == {
+        "raw_rows": 6, "cleaned_rows": 2, "quarantined_rows": 1, "duplicate_rows": 3,
+        "rounded_rows": 0,
+    }  # fmt: skip
+    assert [id_ for (id_,) in rows(settings, "cleaned/orders", "id")] == [1, 7]
+
+
+def test_amounts_with_more_decimals_are_rounded_half_up_and_counted(
+    shop: Callable[..., Settings], instance: dg.DagsterInstance
+) -> None:
+    amounts = ["1.005", "-1.005", "1.0049999999999999999999", "2.675", "7", "7.1", "7.100", " 3.14159 "]
+    settings = shop(
+        orders=[row("orders", id=str(n), total_amount=text) for n, text in enumerate(amounts)],
+        payments=[row("payments", id=str(n), amount=text) for n, text in enumerate(amounts)],
+    )
+    pipeline = Pipeline(settings, instance)
+    assert pipeline.run(FIRST, DAY) == {}
+    rounded = ["1.01", "-1.01", "1.00", "2.68", "7.00", "7.10", "7.10", "3.14"]
+    for table, column in {"orders": "total_amount", "payments": "amount"}.items():
+        found = rows(settings, f"cleaned/{table}", f"id, {column}")
+        assert found == list(enumerate(map(Decimal, rounded)))
+        assert pipeline.facts[f"cleaned/{table}", str(DAY)]["rounded_rows"] == 5
+
+
+def test_payment_words_become_the_five_statuses_and_the_shop_can_add_its_own(
+    shop: Callable[..., Settings], instance: dg.DagsterInstance
+) -> None:
+    words = {
+        " PAID ": "completed", "succeeded": "completed", "captured": "completed",
+        "settled": "completed", "authorized": "pending", "processing": "pending",
+        "requires_action": "pending", "declined": "failed", "canceled": "failed",
+        "cancelled": "failed", "expired": "failed", "refund": "refunded",
+        "partially_refunded": "refunded", "chargeback": "refunded", "bezahlt": "completed",
+        "error": "pending", "who knows": "other", "": "other",
+    }  # fmt: skip
+    settings = shop(
+        payments=[row("payments", id=str(n), status=word) for n, word in enumerate(words)],
+        payment_statuses={"completed": [" Bezahlt"], "pending": ["ERROR"]},
+    )
+    assert Pipeline(settings, instance).run(FIRST, DAY) == {}
+    assert rows(settings, "cleaned/payments", "id, status, coalesce(source_status, '')") == [
+        (n, status, word) for n, (word, status) in enumerate(words.items())
+    ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "void"),
+    [
+        ({}, ["CANCELLED", " canceled", "void", "test", "deleted"]),
+        ({"void_order_statuses": "Returned, unknown"}, ["returned", "", "   "]),
+    ],
+)
+def test_order_words_are_kept_in_lower_case_and_some_are_void(
+    shop: Callable[..., Settings], instance: dg.DagsterInstance,
+    setting: dict[str, str], void: list[str],
+) -> None:  # fmt: skip
+    words = ["CANCELLED", " canceled", "void", "test", "deleted", "returned", "", "   ", "Shipped"]
+    settings = shop(
+        orders=[row("orders", id=str(n), status=word) for n, word in enumerate(words)], **setting
+    )
+    assert Pipeline(settings, instance).run(FIRST, DAY) == {}
+    assert rows(settings, "cleaned/orders", "id, status, is_void") == [
+        (n, word.strip().lower() or "unknown", word in void) for n, word in enumerate(words)
+    ]
+
+
+def test_regions_are_trimmed_and_never_mistaken_for_all(
+    shop: Callable[..., Settings], instance: dg.DagsterInstance
+) -> None:
+    regions = {"a": " North ", "b": "", "c": "   ", "d": "ALL", "e": "all (region)"}
+    settings = shop(
+        customers=[row("customers", id=id_, region=text) for id_, text in regions.items()],
+        orders=[
+            row("orders", id=str(n), customer_id=id_)
+            for n, id_ in enumerate([*regions, "nobody", ""])
+        ],
+    )
+    assert Pipeline(settings, instance).run(FIRST, DAY) == {}
+    names = ["North", "unknown", "unknown", "all (region)", "all (region)"]
+    assert rows(settings, "cleaned/customers", "id, region") == list(
+        zip(regions, names, strict=True)
+    )
+    assert rows(settings, "cleaned/orders", "id, region, is_orphan") == [
+        *((n, name, False) for n, name in enumerate(names)),
+        (5, "unknown", True),
+        (6, "unknown", False),  # a guest
+    ]
+
+
+def test_a_payment_belongs_to_the_day_it_was_paid_and_until_then_to_its_orders(
+    shop: Callable[..., Settings], instance: dg.DagsterInstance
+) -> None:
+    settings = shop(
+        orders=[row("orders", created_at="2024-01-01 08:00:00")],
+        payments=[
+            row("payments", id="1"),
+            row("payments", id="2", paid_at=""),
+            row("payments", id="3", paid_at="", order_id="99"),
+            row("payments", id="4", order_id=""),
+        ],
+    )
+    assert Pipeline(settings, instance).run(FIRST, DAY) == {}
+    assert rows(settings, "cleaned/payments", "id, date, is_orphan") == [
+        (1, DAY, False), (2, FIRST, False), (3, FIRST, True), (4, DAY, True),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("bad", "published"), [(6, True), (7, False)])
+def test_a_day_with_too_large_a_share_of_bad_rows_fails_and_keeps_its_last_version(
+    shop: Callable[..., Settings], bad: int, published: bool
+) -> None:
+    other = row("orders", id="other", created_at="2024-01-01 10:00:00")
+    with open_platform(shop(orders=[other, row("orders", id="first")])) as platform:
+        assert platform.run(FIRST, DAY).success
+    orders = [row("orders", id=str(n)) for n in range(60)]
+    orders[:bad] = [row("orders", id=str(n), total_amount="?") for n in range(bad - 1)] + [
+        row("orders", id="")
+    ]
+    settings = shop(orders=[other, *orders])
+    with open_platform(settings) as platform:
+        result = platform.run(FIRST, DAY)
+        assert result.success is published
+        assert platform.statuses("cleaned/orders", FIRST, DAY) == {
+            str(FIRST): "MATERIALIZED", str(DAY): "MATERIALIZED" if published else "FAILED",
+        }  # fmt: skip
+        if not published:
+            assert (
+                "2024-01-02: 7 of 60 rows would be quarantined, more than "
+                "ECOM_QUARANTINE_MAX_SHARE=0.1: total_amount is not an amount (6), id is missing (1)"
+            ) in platform.failures(result)["clean_orders"]
+    found = rows(settings, "cleaned/orders", "id")
+    assert len(found) == 1 + (54 if published else 1)
+    assert len(rows(settings, "quarantine/orders")) == (6 if published else 0)
+
+
+def test_few_bad_rows_never_fail_a_small_day(
+    shop: Callable[..., Settings], instance: dg.DagsterInstance
+) -> None:
+    bad = [row("orders", id=str(n), total_amount="?") for n in range(6)]
+    assert Pipeline(shop(orders=bad[:5]), instance).run(FIRST, DAY) == {}
+    failed = Pipeline(shop(orders=bad, quarantine_max_share=0.99), instance).run(FIRST, DAY)
+    assert [*failed][0] == f"cleaned/orders {DAY}"
+    assert Pipeline(shop(orders=bad, quarantine_min_rows=6), instance).run(FIRST, DAY) == {}
+
+
+WRONG_SQL = {
+    "loses a row": "select * from cleaned_orders where id <> 7",
+    "repeats a row": "select * from cleaned_orders union all select * from cleaned_orders where id = 7",
+    "repeats a rejected row": "select * from cleaned_orders union all "
+    "select * from cleaned_orders where reject_reason is not null",
+    "loses one and repeats another": "select * from cleaned_orders where id <> 7 "
+    "union all select * from cleaned_orders where id = 8",
+    "moves a row to another day": "select * replace (date - case when id = 7 then 1 else 0 end "
+    "as date) from cleaned_orders",
+}
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+@pytest.mark.parametrize("wrong", WRONG_SQL.values(), ids=[*WRONG_SQL])
+def test_a_cleaning_sql_that_loses_or_repeats_rows_fails_the_day(
+    shop: Callable[..., Settings], instance: dg.DagsterInstance, tmp_path: Path, wrong: str
+) -> None:
+    folder = tmp_path / "sql"
+    shutil.copytree(SQL_FOLDER / "cleaned", folder)
+    right = (folder / "orders.sql").read_text()
+    (folder / "orders.sql").write_text(f"with cleaned_orders as (\n{right}\n)\n{wrong}\n")
+    settings = shop(
+        orders=[
+            row("orders", id="7"),
+            row("orders", id="8"),
+            row("orders", id="9", total_amount="?"),
+            row("orders", id="6", created_at="2024-01-01 10:00:00"),
+        ]
+    )
+    orders, *_ = build_cleaned_assets(settings, folder)
+    failed = Pipeline(settings, instance, orders).run(FIRST, DAY)
+    (reason,) = [why for key, why in failed.items() if key == f"cleaned/orders {DAY}"]
+    assert "the cleaning SQL loses or repeats" in reason
+    assert f"cleaned/orders {FIRST}" not in failed
+    assert [id_ for (id_,) in rows(settings, "cleaned/orders", "id")] == [6]

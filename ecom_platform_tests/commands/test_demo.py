@@ -1,0 +1,131 @@
+"""`ecom demo` from an empty folder, every command that it recommends, and `ecom dev`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ecom_platform.settings import CODE_LOCATION
+from ecom_platform_tests.commands.harness import ecom
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+QUERY = "{assetNodes {assetKey {path} repository {location {name}}}}"
+COMMAND = f"{shlex.quote(sys.executable)} -c 'from ecom_platform.cli import main; main()'"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Where a demo is to be kept; its database is stopped at the end."""
+    yield tmp_path / "a demo's folder"
+    ecom("demo", "--folder", str(tmp_path / "a demo's folder"), "--stop")
+
+
+def test_the_demo_shows_its_figures_and_every_command_it_names_works(
+    folder: Path, tmp_path: Path
+) -> None:
+    # What the user has set for a shop of their own is not for the demo.
+    (tmp_path / ".env").write_text('ECOM_TABLES={"orders": "my_orders"}\n')
+    mine = str(tmp_path / "mine")
+
+    done = ecom(
+        "demo", "--orders", "3000", "--days", "10", "--folder", folder.name,
+        ECOM_TIMEZONE="Pacific/Kiritimati", ECOM_LAKE=mine,
+    )  # fmt: skip
+
+    assert done.code == 0, done.err
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    lines = done.out.splitlines()
+    week = [str(yesterday - timedelta(days=before)) for before in range(6, -1, -1)]
+    figures = [line.strip("│ ").split("│") for line in lines if line.startswith("│ 20")]
+    assert [day.strip() for day, *_ in figures] == week
+    assert all(float(revenue.replace(",", "")) > 0 for _, revenue, *_ in figures)
+    assert all(rate.strip().endswith("%") for *_, rate in figures)
+    assert "materialize 10 days through Dagster" in done.out
+    assert "http://localhost:3000" in done.out
+    assert not (tmp_path / "mine").exists()
+
+    named = [line.strip() for line in lines if line.startswith("    ")]
+    name = shlex.quote(folder.name)
+    assert (named[0], named[-1]) == (
+        f"ecom dev --folder {name}",
+        f"ecom demo --folder {name} --stop",
+    )
+    assert [command.split()[:2] for command in named[2:4]] == [["ecom", "show"], ["ecom", "doctor"]]
+    (tmp_path / ".env").unlink()
+    tried = subprocess.run(
+        ["/bin/sh", "-e", "-c", "\n".join([f'ecom() {{ {COMMAND} "$@"; }}', *named[1:]])],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert tried.returncode == 0, tried.stderr
+    assert f"│ {yesterday} │ all " in tried.stdout
+    assert "✓  source            payments: table payments" in tried.stdout
+    assert "✗" not in tried.stdout
+    assert "metrics\n" in tried.stdout
+
+
+def test_a_demo_that_cannot_be_kept_there_says_so() -> None:
+    done = ecom("demo", "--folder", "/dev/null/demo")
+
+    assert (done.code, done.out) == (1, "")
+    assert "Error: The demo database cannot be kept in /dev/null/demo" in done.err
+
+
+def test_dev_opens_dagster_on_the_environment(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]  # free again at the end of the block
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "from ecom_platform.cli import main; main()",
+            "dev",
+            "--port",
+            str(port),
+        ],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            answer = _ask(f"http://127.0.0.1:{port}/graphql", QUERY, process)
+        finally:
+            process.send_signal(signal.SIGINT)
+
+    assert {"path": ["metrics", "total_revenue"]} in [
+        node["assetKey"] for node in answer["assetNodes"]
+    ]
+    locations = {node["repository"]["location"]["name"] for node in answer["assetNodes"]}
+    assert locations == {CODE_LOCATION}
+    assert (tmp_path / "dagster.yaml").exists()
+
+
+def _ask(address: str, query: str, process: subprocess.Popen[bytes]) -> Any:
+    request = urllib.request.Request(  # noqa: S310 - a server of the test's own
+        address, json.dumps({"query": query}).encode(), {"Content-Type": "application/json"}
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+                return json.load(response)["data"]
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail("Dagster does not answer")
