@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, cast
 
 import typer
-from rich.console import Console
 
 from ecom_platform import __version__
 from ecom_platform.errors import EcomError
@@ -231,9 +230,8 @@ def main() -> None:
 
 
 def _complain(message: str) -> None:
-    from ecom_platform.commands.formats import printable
+    from ecom_platform.commands.formats import messages, printable
 
-    lines = redact(message).splitlines()
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = messages()
     console.print("Error:", style="bold red", end=" ")
-    console.print("\n".join(map(printable, lines)), markup=False)
+    console.print("\n".join(map(printable, redact(message).splitlines())), markup=False)

@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     )
     payment_statuses: dict[Literal["completed", "pending", "failed", "refunded"], list[str]] = (
         Field(
-            default_factory=lambda: {},
+            default_factory=dict[Literal["completed", "pending", "failed", "refunded"], list[str]],
             description="The shop's own words for payment statuses, as JSON, added to the "
             'built-in ones: `{"completed": ["abgeschlossen"]}`. All others become `other`.',
         )

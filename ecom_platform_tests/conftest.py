@@ -45,9 +45,9 @@ def database(postgres: str) -> Iterator[Database]:
     """An empty database; whoever is still connected at the end is disconnected."""
     name = f"shop_{os.getpid()}_{next(_NUMBERS)}"
     with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"create database {name}")  # pyright: ignore - a literal of ours
+        connection.execute(f"create database {name}")
         yield Database(postgres.replace("/postgres?", f"/{name}?"))
-        connection.execute(f"drop database {name} with (force)")  # pyright: ignore
+        connection.execute(f"drop database {name} with (force)")
 
 
 @pytest.fixture(scope="session")

@@ -84,9 +84,7 @@ class Platform:
             [day.isoformat() for day in days_between(first, last)],
             self.settings.calendar.partitions,
         )
-        return {
-            day: status.value if status else "MISSING" for day, status in (found or {}).items()
-        }
+        return {day: status.value if status else "MISSING" for day, status in (found or {}).items()}
 
     def failures(self, result: dg.JobExecutionResult) -> dict[str, str]:
         """Return step -> message, of the steps that failed in a run."""
@@ -98,7 +96,9 @@ class Platform:
             event = record.event_log_entry.get_dagster_event()
             data = event.step_failure_data
             description = data.user_failure_data and data.user_failure_data.description
-            found[str(event.step_key)] = description or (data.error.to_string() if data.error else "")
+            found[str(event.step_key)] = description or (
+                data.error.to_string() if data.error else ""
+            )
         return found
 
     def rows(self, dataset: str, query: str = "SELECT * FROM dataset") -> list[tuple[Any, ...]]:

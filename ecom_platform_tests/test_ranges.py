@@ -121,7 +121,7 @@ def test_two_bad_days_of_thirty_are_failed_and_keep_what_they_had(
 
 
 def test_running_the_repaired_days_again_repairs_exactly_them(
-    platform: Platform, shop: Path, tmp_path: Path
+    platform: Platform, shop: Path
 ) -> None:
     write_day(shop, ALL_DIRTY, "twenty")
     cut(shop, BROKEN)

@@ -149,7 +149,10 @@ def build_metric_assets(
         folder: Where their SQL files are.
     """
     datasets = {d.path: d for d in (*CLEANED, *(metric.dataset for metric in metrics))}
-    return [_build(metric, SqlFile(folder / f"{metric.name}.sql"), datasets, settings) for metric in metrics]
+    return [
+        _build(metric, SqlFile(folder / f"{metric.name}.sql"), datasets, settings)
+        for metric in metrics
+    ]
 
 
 def _build(

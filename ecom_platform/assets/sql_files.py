@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 SQL_FOLDER = Path(__file__).parent.parent / "sql"
 
-#: The tables that hold settings, in the schema `settings`; see `settings_tables.py`.
+#: The tables that hold settings, in the schema `settings`; see `steps.py`.
 SETTINGS_TABLES: dict[str, dict[str, str]] = {
     "days": {"date": "DATE", "starts_at": "TIMESTAMPTZ", "ends_at": "TIMESTAMPTZ"},
+    "calendar": {"first_day": "DATE"},
     "retention": {"days": "INTEGER"},
     "payment_status_words": {"word": "VARCHAR", "status": "VARCHAR"},
     "void_order_statuses": {"status": "VARCHAR"},
@@ -87,11 +88,13 @@ class SqlFile:
             schema.setdefault(layer, {})[name] = {"row_id": "BIGINT", "date": "DATE", **kinds}
         nodes = lineage(None, self.text, schema, dialect="duckdb")
         everything = self._columns_read(schema)
-        return dg.TableColumnLineage({
-            # A count depends on no column's value, but on what filters and groups its rows.
-            column: _sources(nodes[column]) or everything
-            for column in columns
-        })
+        return dg.TableColumnLineage(
+            {
+                # A count depends on no column's value, but on what filters and groups its rows.
+                column: _sources(nodes[column]) or everything
+                for column in columns
+            }
+        )
 
     def _columns_read(self, schema: dict[str, Any]) -> list[dg.TableColumnDep]:
         query = qualify(self._query.copy(), dialect="duckdb", schema=schema)
@@ -105,11 +108,13 @@ class SqlFile:
 
 
 def _sources(root: Node) -> list[dg.TableColumnDep]:
-    return _dependencies({
-        (node.expression.db, node.expression.name, node.name.rsplit(".", 1)[-1].strip('"'))
-        for node in root.walk()
-        if isinstance(node.expression, exp.Table)
-    })
+    return _dependencies(
+        {
+            (node.expression.db, node.expression.name, node.name.rsplit(".", 1)[-1].strip('"'))
+            for node in root.walk()
+            if isinstance(node.expression, exp.Table)
+        }
+    )
 
 
 def _dependencies(columns: set[tuple[str, str, str]]) -> list[dg.TableColumnDep]:

@@ -83,27 +83,32 @@ def _days_before(day: str, count: int) -> str:
 def add_settings(connection: Connection, settings: Settings, days: Sequence[str]) -> None:
     """Make the settings readable to SQL, as tables of the schema `settings`.
 
-    `days` (date, starts_at, ends_at), `retention` (days), `payment_status_words` (word,
-    status), `void_order_statuses` (status).
+    `days` (date, starts_at, ends_at), `calendar` (first_day), `retention` (days),
+    `payment_status_words` (word, status), `void_order_statuses` (status).
     """
     dates = [date.fromisoformat(day) for day in days]
     bounds = [settings.calendar.bounds(day, day) for day in dates]
     instants = pa.timestamp("us", tz="UTC")
     words = settings.payment_status_words
     tables = {
-        "days": pa.table({
-            "date": pa.array(dates, pa.date32()),
-            "starts_at": pa.array([start for start, _ in bounds], instants),
-            "ends_at": pa.array([end for _, end in bounds], instants),
-        }),
+        "days": pa.table(
+            {
+                "date": pa.array(dates, pa.date32()),
+                "starts_at": pa.array([start for start, _ in bounds], instants),
+                "ends_at": pa.array([end for _, end in bounds], instants),
+            }
+        ),
+        "calendar": pa.table({"first_day": pa.array([settings.start_date], pa.date32())}),
         "retention": pa.table({"days": pa.array([settings.retention_days], pa.int32())}),
-        "payment_status_words": pa.table({
-            "word": pa.array(words.keys(), pa.string()),
-            "status": pa.array(words.values(), pa.string()),
-        }),
-        "void_order_statuses": pa.table({
-            "status": pa.array(settings.void_order_statuses, pa.string())
-        }),
+        "payment_status_words": pa.table(
+            {
+                "word": pa.array(words.keys(), pa.string()),
+                "status": pa.array(words.values(), pa.string()),
+            }
+        ),
+        "void_order_statuses": pa.table(
+            {"status": pa.array(settings.void_order_statuses, pa.string())}
+        ),
     }
     for name, table in tables.items():
         add_table(connection, name, table)

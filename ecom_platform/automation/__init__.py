@@ -1,0 +1,1 @@
+"""When days are made, and who is told when that fails."""

@@ -1,4 +1,4 @@
-"""The sensor that tells people of a failed run: which days, which assets, why, and where to look."""
+"""The sensor that tells people of a failed run: which days, why, and where to look."""
 
 import dagster as dg
 
@@ -52,11 +52,11 @@ def describe_failure(context: dg.RunFailureSensorContext, settings: Settings) ->
     for event in context.get_step_failure_events():
         data = event.step_failure_data
         user = data.user_failure_data
-        text = (user.description if user else None) or (data.error.to_string() if data.error else "")
+        text = (user.description if user else None) or (
+            data.error.to_string() if data.error else ""
+        )
         reasons.append(f"{event.step_key}: {redact(text)}")
     if not reasons:
         reasons = [redact(context.failure_event.message or "It failed before its first step.")]
     link = f"{settings.dagster_url}/runs/{run.run_id}" if settings.dagster_url else run.run_id
-    return Message(
-        f"{run.job_name} failed{days}", "\n\n".join([*reasons, f"Run: {link}"])
-    )
+    return Message(f"{run.job_name} failed{days}", "\n\n".join([*reasons, f"Run: {link}"]))

@@ -8,9 +8,9 @@ DAILY_REFRESH = "daily_refresh"
 
 #: Steps share a process: ten small steps take 8 s so, 27-34 s with a process each. A step
 #: whose bad days failed has published its good ones, and later steps go on with those.
-EXECUTOR = dg.in_process_executor.configured({
-    "step_dependency_config": {"require_upstream_step_success": False}
-})
+EXECUTOR = dg.in_process_executor.configured(
+    {"step_dependency_config": {"require_upstream_step_success": False}}
+)
 
 
 def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:

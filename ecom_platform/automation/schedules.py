@@ -21,9 +21,7 @@ DAILY_SCHEDULE = "daily"
 CRON = "15 2 * * *"
 
 
-def build_schedules(
-    settings: Settings, datasets: Sequence[Dataset]
-) -> list[dg.ScheduleDefinition]:
+def build_schedules(settings: Settings, datasets: Sequence[Dataset]) -> list[dg.ScheduleDefinition]:
     """Build the schedule; it is off until somebody turns it on.
 
     Args:

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
+from ecom_platform.commands.formats import messages
 from ecom_platform.errors import EcomError
 from ecom_platform.settings import CODE_LOCATION, load_settings
 
@@ -95,7 +96,7 @@ def open_dagster(folder: Path, port: int) -> None:
         start_postgres(folder / DATABASE)
         _use_environment(folder)
     else:
-        prepare_instance(Console(stderr=True, highlight=False))
+        prepare_instance(messages())
     workspace = Path(os.environ["DAGSTER_HOME"]) / "workspace.yaml"
     workspace.write_text(WORKSPACE)
     arguments = ["dev", "-w", str(workspace), "-p", str(port)]
@@ -141,7 +142,7 @@ def _use_environment(folder: Path) -> Settings:
     os.chdir(folder)
     from ecom_platform.commands.run import prepare_instance
 
-    prepare_instance(Console(stderr=True, highlight=False))
+    prepare_instance(messages())
     return load_settings()
 
 

@@ -54,6 +54,13 @@ def print_table(table: Table) -> None:
     sys.stdout.writelines(f"{line.rstrip()}\n" for line in printed.get().splitlines())
 
 
+def messages(stream: TextIO | None = None) -> Console:
+    """Return a console for messages, on stderr or a stream: only a terminal breaks their lines."""
+    console = Console(file=stream, stderr=stream is None, highlight=False)
+    console.soft_wrap = not console.is_terminal
+    return console
+
+
 def display(value: object) -> str:
     """Return a value for people: thousands separated, money with two decimals, ratios with four."""
     if value is None:

@@ -61,19 +61,17 @@ class Outcome:
     def print_problems(self, console: Console, *, debug: bool) -> None:
         """Say what went wrong, if anything did; with its traceback if asked for."""
         for doubt in self.doubts:
-            console.print(f"! {doubt}", style="yellow", markup=False, soft_wrap=True)
+            console.print(f"! {doubt}", style="yellow", markup=False)
         for failure in self.failures:
-            console.print(f"✗ {failure}", style="red", markup=False, soft_wrap=True)
+            console.print(f"✗ {failure}", style="red", markup=False)
         if self.affected:
             names = ", ".join(self.affected)
-            console.print(f"  Not computed because of that: {names}", soft_wrap=True)
+            console.print(f"  Not computed because of that: {names}")
         for first, last in contiguous_ranges(self.bad_days):
             again = f"ecom run --from {first} --to {last}"
-            console.print(
-                f"  What to do: Mend what is named above, then run: {again}", soft_wrap=True
-            )
+            console.print(f"  What to do: Mend what is named above, then run: {again}")
         if debug and self.traceback:
-            console.print(self.traceback, markup=False, soft_wrap=True)
+            console.print(self.traceback, markup=False)
 
 
 def read_outcome(instance: dg.DagsterInstance, run_id: str, *, success: bool) -> Outcome:

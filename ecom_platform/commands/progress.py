@@ -13,15 +13,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ecom_platform.commands.formats import messages
 from ecom_platform.commands.outcome import INVOCATION_TAG, dataset_of, error_message
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from rich.console import Console
     from rich.progress import TaskID
 
 POLL_SECONDS = 0.25
@@ -31,7 +32,7 @@ POLL_SECONDS = 0.25
 def terminal() -> Generator[Console]:
     """Open a console on stderr that goes on writing there whatever Dagster captures."""
     with os.fdopen(os.dup(2), "w", encoding="utf-8") as stream:
-        yield Console(file=stream, highlight=False)
+        yield messages(stream)
 
 
 @contextmanager
@@ -121,4 +122,4 @@ class _Watcher:
             self.told.add(reason)
             again = f"{dataset_of(event.step_key or '')}, trying again"
             wait = f" in {retry.seconds_to_wait:.0f} s" if retry.seconds_to_wait else ""
-            self.bar.console.print(f"[yellow]![/] {again}{wait}: {escape(reason)}", soft_wrap=True)
+            self.bar.console.print(f"[yellow]![/] {again}{wait}: {escape(reason)}")

@@ -67,9 +67,7 @@ def prepare_instance(console: Console) -> None:
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", EVENT_BATCH)
     home = Path(os.environ.get("DAGSTER_HOME") or DEFAULT_HOME).expanduser().absolute()
     if not os.environ.get("DAGSTER_HOME"):
-        console.print(
-            f"DAGSTER_HOME is not set: runs are recorded in {home}", style="dim", soft_wrap=True
-        )
+        console.print(f"DAGSTER_HOME is not set: runs are recorded in {home}", style="dim")
     os.environ["DAGSTER_HOME"] = str(home)
     try:
         home.mkdir(parents=True, exist_ok=True)

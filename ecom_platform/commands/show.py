@@ -8,11 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from ecom_platform.assets.metrics import METRICS
 from ecom_platform.calendar import contiguous_ranges
-from ecom_platform.commands.formats import printable, write_csv, write_json, write_table
+from ecom_platform.commands.formats import messages, printable, write_csv, write_json, write_table
 from ecom_platform.commands.outcome import DONE, SOME_DAYS_FAILED
 from ecom_platform.engines.duckdb import Engine, add_view, explain_sql_errors, quote, text
 from ecom_platform.errors import EcomError, MissingPartitionError
@@ -50,7 +48,8 @@ def show_metric(
                 "SELECT DISTINCT region FROM days ORDER BY region"
             ).fetchall()
             names = ", ".join(region for (region,) in known) or "none"
-            typer.echo(printable(f"No region {region} here; there is {names}."), err=True)
+            message = f"No region {region} here; there is {names}."
+            messages().print(printable(message), markup=False)
     if form == "table":
         write_table(name, columns, rows)
     elif form == "csv":
@@ -107,10 +106,9 @@ def open_days(
 def warn_of_missing(dataset: Dataset, missing: Sequence[date]) -> int:
     """Say which days were never computed, and how to; return the exit code."""
     for first, last in contiguous_ranges(missing):
-        typer.echo(
-            f"{dataset.path} was never computed for {_span(first, last)}. "
-            f"Run: ecom run --from {first} --to {last}",
-            err=True,
+        messages().print(
+            f"{dataset.path} was never computed for {_span(first, last)}.\n"
+            f"  What to do: Run: ecom run --from {first} --to {last}"
         )
     return SOME_DAYS_FAILED if missing else DONE
 

@@ -61,7 +61,9 @@ def topic(bucket: str) -> tuple[str, str]:
     sns, sqs = client("sns"), client("sqs")
     arn = sns.create_topic(Name=bucket)["TopicArn"]
     queue = sqs.create_queue(QueueName=bucket)["QueueUrl"]
-    sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=f"arn:aws:sqs:us-east-1:123456789012:{bucket}")
+    sns.subscribe(
+        TopicArn=arn, Protocol="sqs", Endpoint=f"arn:aws:sqs:us-east-1:123456789012:{bucket}"
+    )
     return arn, queue
 
 

@@ -31,7 +31,9 @@ def platform(tmp_path: Path) -> Iterator[Platform]:
     (shop / "customers.csv").write_text("id,email,region,signup_date\n")
     (shop / "payments.csv").write_text("id,order_id,amount,status,paid_at\n")
     orders = [f"{n},,10.00,{day} 12:00:00,paid" for n, day in enumerate(days)]
-    (shop / "orders.csv").write_text("\n".join(["id,customer_id,total_amount,created_at,status", *orders]))
+    (shop / "orders.csv").write_text(
+        "\n".join(["id,customer_id,total_amount,created_at,status", *orders])
+    )
     settings = Settings(
         source=f"file://{shop}",  # pyright: ignore[reportArgumentType]
         lake=str(tmp_path / "lake"),

@@ -127,7 +127,8 @@ def test_days_that_are_missing_are_said(command: Call) -> None:
     done = command("export", "cleaned/orders", *days, "-o", "orders.csv")
 
     assert done.code == 2
-    assert "cleaned/orders was never computed for 2024-03-03. Run: ecom run" in done.err
+    assert "cleaned/orders was never computed for 2024-03-03.\n" in done.err
+    assert "What to do: Run: ecom run --from 2024-03-03 --to 2024-03-03" in done.err
 
 
 @pytest.mark.usefixtures("orders")

@@ -74,8 +74,9 @@ def lossy_proxy(server: str, method: str, losses: list[Loss]) -> Iterator[tuple[
             for name, value in headers.items():
                 if name.lower() not in {"connection", "content-length", "transfer-encoding"}:
                     self.send_header(name, value)
-            length = headers.get("Content-Length", str(len(content)))
-            self.send_header("Content-Length", length if self.command == "HEAD" else str(len(content)))
+            is_head = self.command == "HEAD"
+            length = headers.get("Content-Length", "0") if is_head else str(len(content))
+            self.send_header("Content-Length", length)
             self.end_headers()
             self.wfile.write(content)
 

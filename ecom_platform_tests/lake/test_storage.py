@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pytest
@@ -70,8 +70,8 @@ exec(do)
 
 def write(folder: Path, content: str, *, rows: int = 1) -> Path:
     """Write a Parquet file with some content; its footer says so."""
-    file = folder / f"{content}-{random.getrandbits(64):x}.parquet"
-    table = pa.table({"content": [content] * rows, "noise": [random.random() for _ in range(rows)]})
+    file = folder / f"{uuid4().hex}.parquet"
+    table = pa.table({"content": [content] * rows, "noise": [os.urandom(8) for _ in range(rows)]})
     parquet.write_table(table.replace_schema_metadata(facts(content)), file)
     return file
 
@@ -89,7 +89,7 @@ def put(storage: Storage, folder: Path, content: str, replaces: str | None) -> s
 
 def read(storage: Storage, folder: Path, path: str = PATH) -> str:
     """Return the content of an object, as a reader sees it who comes now."""
-    scratch = folder / f"reader-{random.getrandbits(64):x}"
+    scratch = folder / f"reader-{uuid4().hex}"
     return parquet.ParquetFile(storage.fetch([path], scratch)[path]).read()["content"][0].as_py()
 
 
@@ -161,7 +161,7 @@ def test_what_was_removed_since_is_a_conflict_too(address: str, tmp_path: Path) 
 
 
 def test_no_update_is_lost_between_processes(address: str, tmp_path: Path) -> None:
-    """Each adds one to a number, again and again: were a stale one stored, the sum would lack it."""
+    """Each adds one to a number, again and again; a stale one that is stored shows in the sum."""
     processes, times = 3, 5
     counters = [
         publisher(address, tmp_path / f"counter-{number}", f"count_up({PATH!r}, {times})")
@@ -182,7 +182,7 @@ def test_a_killed_writer_leaves_every_object_old_or_new(address: str, tmp_path: 
         )
         assert killed.stdout is not None
         killed.stdout.readline()
-        time.sleep(random.uniform(0.005, 0.15))
+        time.sleep(0.005 + 0.04 * attempt)
         killed.kill()
         killed.communicate()
         assert killed.returncode == -signal.SIGKILL

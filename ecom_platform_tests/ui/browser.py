@@ -9,6 +9,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
@@ -121,22 +122,17 @@ def choose_days(page: Page, button: str, days: str) -> Locator:
 
 
 def launch_backfill(page: Page, dialog: Locator) -> str:
-    """Launch what was chosen; return the id of the backfill."""
-    dialog.get_by_role("button", name="Launch backfill").click()
-    return _told(page, r"Created backfill\s*(\w+)")
+    """Launch what was chosen, and go to the backfill; return its id."""
+    return _launch(page, dialog, "**/runs/b/*")
 
 
 def launch_run(page: Page, dialog: Locator) -> str:
     """Launch what was chosen, one day, and go to the run; return its id."""
-    dialog.get_by_role("button", name="Launch run").click()
-    page.wait_for_url("**/runs/*")
-    return page.url.rstrip("/").rpartition("/")[2]
+    return _launch(page, dialog, "**/runs/*")
 
 
-def _told(page: Page, pattern: str) -> str:
-    """Return what Dagster tells in the corner of the page."""
-    toast = page.get_by_text(re.compile(pattern)).last
-    expect(toast).to_be_visible()
-    found = re.search(pattern, toast.inner_text())
-    assert found
-    return found[1]
+def _launch(page: Page, dialog: Locator, address: str) -> str:
+    dialog.get_by_role("button", name="Launch").click()
+    page.get_by_text("View", exact=True).click()
+    page.wait_for_url(address)
+    return urlsplit(page.url).path.rpartition("/")[2]

@@ -8,6 +8,12 @@ email_key as (
 
 ),
 
+calendar as (
+
+    select * from settings.calendar
+
+),
+
 typed as (
 
     select
@@ -43,7 +49,11 @@ select
         when typed.rows_of_id > 1 then 'id is on rows that differ'
         when typed.signup_date_text is not null then 'signup_date is not a date'
         -- Who signed up before the first partition is filed under it.
-        when typed.signup_date > typed.date then 'signup_date is not on this day'
+        when
+            typed.signup_date is not null
+            and greatest(typed.signup_date, calendar.first_day) <> typed.date
+            then 'signup_date is not on this day'
     end as reject_reason
 from typed
 cross join email_key
+cross join calendar
