@@ -2,8 +2,8 @@
 
 fetch    what the lake does: whole objects, downloaded at once by obstore into scratch
 ranges   by obstore too, but footers first and then only the columns that are needed
-pyarrow  a pyarrow dataset over pyarrow's own S3 filesystem, streamed into DuckDB; spared all
-         that can be: no listing, sizes known, as many files ahead as `fetch`
+pyarrow  a pyarrow dataset over pyarrow's own S3 filesystem, streamed into DuckDB; sizes known,
+         as many files ahead as the others. Only `fetch` lists the objects, once a reading.
 
 The server is in this file: it serves a folder, answers every request after 20 ms as S3 does,
 and sends at most 1 Gbit/s over all connections together. It does not look at signatures.
@@ -36,6 +36,7 @@ from pyarrow import dataset, fs, parquet
 
 from ecom_platform.datasets import CLEANED_ORDERS
 from ecom_platform.engines.duckdb import Engine, Partitions, add_view
+from ecom_platform.lake.publish import Lake
 from ecom_platform.lake.s3 import CONCURRENCY, S3Storage
 from ecom_platform.object_store import open_s3
 from ecom_platform.settings import Settings
@@ -54,8 +55,7 @@ if TYPE_CHECKING:
 
 LATENCY = 0.020
 DAYS = [(date(2023, 1, 1) + timedelta(days=number)).isoformat() for number in range(1096)]
-OBJECTS = (90, 365, 1096)
-ORDERS_A_DAY = (2_500, 15_000)
+OBJECTS, ORDERS_A_DAY = (90, 365, 1096), (2_500, 15_000)
 #: What `total_orders` reads, and all there are.
 COLUMNS = (["region", "id", "is_void"], [column.name for column in CLEANED_ORDERS.columns])
 FOOTER = 8 << 10  # bytes at the end of an object, enough for its footer
@@ -69,7 +69,8 @@ def serve(root: Path, megabits: int, ready: Any, counters: Any) -> None:
     async def answer(head: str) -> bytes:
         nonlocal free_at
         path, _, headers = head.removeprefix("GET /").partition(" HTTP/1.1")
-        body = (root / path.replace("%3D", "=")).read_bytes()
+        path, _, query = path.replace("%3D", "=").partition("?")
+        body = (root / path / ("listing" if "list-type=2" in query else "")).read_bytes()
         part = headers.lower().partition("\r\nrange: bytes=")[2].partition("\r\n")[0]
         first, _, last = part.partition("-")
         start = int(first) if first else max(0, len(body) - int(last or len(body)))
@@ -110,9 +111,9 @@ def start_server(root: Path, megabits: int) -> Any:
 
 
 def make_objects(bucket: Path, orders: int) -> dict[str, int]:
-    """Write days of cleaned orders in the lake's format; return their sizes, as a listing does."""
+    """Write days of cleaned orders as the lake does, and S3's listing; return their sizes."""
 
-    def write(number: int) -> tuple[str, int]:
+    def write(number: int) -> None:
         path = bucket / PATHS[DAYS[number]]
         path.parent.mkdir(parents=True)
         connection.cursor().execute(f"""
@@ -126,19 +127,25 @@ def make_objects(bucket: Path, orders: int) -> dict[str, int]:
             ) TO '{path}'
             (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARQUET_VERSION v2)
         """)
-        return DAYS[number], path.stat().st_size
 
     with duckdb.connect() as connection, ThreadPoolExecutor(4) as pool:
-        return dict(pool.map(write, range(max(OBJECTS))))
+        list(pool.map(write, range(max(OBJECTS))))
+    sizes = {day: (bucket / path).stat().st_size for day, path in PATHS.items()}
+    listed = (
+        f"<Contents><Key>{PATHS[day]}</Key><LastModified>2023-01-01T00:00:00Z</LastModified>"
+        f'<ETag>"{size}"</ETag><Size>{size}</Size></Contents>'
+        for day, size in sizes.items()
+    )
+    (bucket / "listing").write_text(f"<ListBucketResult>{''.join(listed)}</ListBucketResult>")
+    return sizes
 
 
 def fetch(
-    storage: S3Storage, sizes: dict[str, int], connection: Connection, days: list[str],
-    _: list[str], scratch: Path,
-) -> str:  # fmt: skip
-    """Download whole objects, as the lake does, unless they are in scratch."""
-    files = storage.fetch({PATHS[day]: str(sizes[day]) for day in days}, scratch)
-    add_view(connection, Partitions(CLEANED_ORDERS, {day: files[PATHS[day]] for day in days}))
+    storage: S3Storage, connection: Connection, days: list[str], _: list[str], scratch: Path
+) -> str:
+    """Do as an asset does: list the dataset, download what is not in scratch."""
+    lake = Lake(storage, Settings().calendar, scratch, "")
+    add_view(connection, lake.table(CLEANED_ORDERS, days).partitions())
     return "cleaned.orders"
 
 
@@ -165,8 +172,8 @@ def ranges(
         return file
 
     with ThreadPoolExecutor(CONCURRENCY) as pool:
-        files = dict(zip(days, pool.map(download, days), strict=True))
-    add_view(connection, Partitions(CLEANED_ORDERS, files))
+        files = pool.map(download, days)
+        add_view(connection, Partitions(CLEANED_ORDERS, dict(zip(days, files, strict=True))))
     return "cleaned.orders"
 
 
@@ -219,13 +226,12 @@ def main() -> None:
     print("orders/day objects columns way      seconds  ratio requests      MB   again")
     with tempfile.TemporaryDirectory() as folder:
         counters = start_server(Path(folder), megabits)
-        endpoint = os.environ["AWS_ENDPOINT_URL"]
-        arrow = fs.S3FileSystem(endpoint_override=endpoint, region="us-east-1")
+        arrow = fs.S3FileSystem(endpoint_override=os.environ["AWS_ENDPOINT_URL"], region="us")
         for orders in ORDERS_A_DAY:
             bucket = f"shop-{orders}"
             sizes = make_objects(Path(folder) / bucket, orders)
             ways: dict[str, Read] = {
-                "fetch": partial(fetch, S3Storage(f"s3://{bucket}"), sizes),
+                "fetch": partial(fetch, S3Storage(f"s3://{bucket}")),
                 "ranges": partial(ranges, open_s3(f"s3://{bucket}")),
                 "pyarrow": partial(stream, arrow, bucket, sizes),
             }
@@ -239,11 +245,10 @@ def main() -> None:
                 if len(seen) > 1:
                     sys.exit("The ways did not read the same rows.")
                 for name, measured in costs.items():
-                    middle = [median(values) for values in zip(*measured, strict=True)]
-                    ratio = middle[0] / median(cost[0] for cost in costs["fetch"])
-                    print(f"{orders:10,} {objects:7,} {len(columns):7} {name:8} {middle[0]:7.2f} "
-                          f"{ratio:6.2f} {middle[1]:8,.0f} {middle[2]:7.1f} {middle[3]:7.2f}",
-                          flush=True)  # fmt: skip
+                    s, requests, sent, again = map(median, zip(*measured, strict=True))
+                    ratio = s / median(cost[0] for cost in costs["fetch"])
+                    print(f"{orders:10,} {objects:7,} {len(columns):7} {name:8} {s:7.2f} {ratio:6.2f} "
+                          f"{requests:8,.0f} {sent:7.1f} {again:7.2f}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

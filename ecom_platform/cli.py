@@ -230,8 +230,9 @@ def main() -> None:
 
 
 def _complain(message: str) -> None:
+    from rich.text import Text
+
     from ecom_platform.commands.formats import messages, printable
 
-    console = messages()
-    console.print("Error:", style="bold red", end=" ")
-    console.print("\n".join(map(printable, redact(message).splitlines())), markup=False)
+    text = "\n".join(map(printable, redact(message).splitlines()))
+    messages().print(Text.assemble(("Error:", "bold red"), " ", text))

@@ -38,8 +38,7 @@ def build_definitions(
     """
     datasets = (*RAW, *CLEANED, *QUARANTINE, *(metric.dataset for metric in metrics))
     with warnings.catch_warnings():
-        # Single-run backfills, links to code and checks per partition are what the platform is
-        # built on; Dagster marks them beta or preview, and every process would say so.
+        # What the platform is built on, such as single-run backfills, Dagster still calls beta.
         for category in (dg.BetaWarning, dg.PreviewWarning):
             warnings.simplefilter("ignore", category)
         return dg.Definitions(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -15,7 +17,6 @@ from ecom_platform_tests.sources.postgres_database import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _NUMBERS = count(1)
 
@@ -34,9 +35,14 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The address of a running server."""
-    with embedded_postgres(tmp_path_factory.mktemp("postgres")) as url:
+    # Not under pytest's own folder: each session on the machine makes that private again, and
+    # the server, which does not run as root, would lose its data.
+    with (
+        TemporaryDirectory(prefix="ecom-postgres-", ignore_cleanup_errors=True) as folder,
+        embedded_postgres(Path(folder)) as url,
+    ):
         yield url
 
 

@@ -72,12 +72,14 @@ class Pipeline:
             lake = Lake(open_storage(self.settings.lake), self.settings.calendar, scratch, "")
             lake.remember(DATASETS.values())
             engine = Engine(self.settings, scratch, [Path(self.settings.lake).absolute()])
-            with closing(RunSnapshot(open_source(self.settings), scratch)) as source:
-                context = dg.build_asset_context(
+            with (
+                closing(RunSnapshot(open_source(self.settings), scratch)) as source,
+                dg.build_asset_context(
                     resources={"engine": engine, "lake": None, "source": source},
                     partition_key_range=dg.PartitionKeyRange(days[0], days[-1]),
                     instance=self.instance,
-                )
+                ) as context,
+            ):
                 for asset in self._assets:
                     made: Any = asset(context, **self._inputs(asset, lake, first, last))
                     (rows,) = [output.value for output in made] if isgenerator(made) else [made]

@@ -184,9 +184,16 @@ def create_result(connection: Connection, dataset: Dataset, query: str, *, table
     """
     with explain_sql_errors(dataset):
         found = connection.execute(f"DESCRIBE SELECT * FROM ({query})").fetchall()
-        ids = {str(name): _ID_CASTS.get(str(kind), str(kind)) for name, kind, *_ in found}
+        kinds = {str(name): str(kind) for name, kind, *_ in found}
+        for name in (*(column.name for column in dataset.columns), "date"):
+            if name not in kinds:
+                raise EngineError(
+                    f"{dataset.path}: the SQL gives no column {name}.",
+                    hint="Correct the SQL file or the declaration.",
+                )
+        ids = {name: _ID_CASTS.get(kind, kind) for name, kind in kinds.items()}
         columns = ", ".join(
-            f"CAST({quote(c.name)} AS {ids.get(c.name, c.type) if c.type is Type.ID else c.type}) "
+            f"CAST({quote(c.name)} AS {ids[c.name] if c.type is Type.ID else c.type}) "
             f"AS {quote(c.name)}"
             for c in dataset.columns
         )

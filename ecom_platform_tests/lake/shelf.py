@@ -32,25 +32,25 @@ SALES = Dataset(
         Column("id", Type.ID, "Sale", required=True),
         Column("region", Type.TEXT, "Where"),
         Column("amount", Type.MONEY, "How much"),
-        Column("at", Type.INSTANT, "When"),
+        Column("sold_at", Type.INSTANT, "When"),
         Column("day", Type.DATE, "A date"),
         Column("pieces", Type.COUNT, "How many"),
         Column("share", Type.RATIO, "A ratio"),
         Column("gift", Type.FLAG, "Whether"),
     ),
     key=("id",),
-    dated_by="at",
+    dated_by="sold_at",
 )
 
 
 def sales(*rows: str) -> str:
-    """Return a query over rows, each written as SQL: `id, region, amount, at`."""
+    """Return a query over rows, each written as SQL: `id, region, amount, sold_at`."""
     values = ", ".join(f"({row})" for row in rows)
     return f"""
         SELECT
-            id, region, amount, at::TIMESTAMPTZ AS at, DATE '2020-02-29' AS day, 3 AS pieces,
-            0.5 AS share, true AS gift, CAST(at[1:10] AS DATE) AS date
-        FROM (VALUES {values}) AS sales(id, region, amount, at)
+            id, region, amount, sold_at::TIMESTAMPTZ AS sold_at, DATE '2020-02-29' AS day, 3 AS pieces,
+            0.5 AS share, true AS gift, CAST(sold_at[1:10] AS DATE) AS date
+        FROM (VALUES {values}) AS sales(id, region, amount, sold_at)
     """
 
 

@@ -64,7 +64,7 @@ def test_an_empty_day_has_the_whole_schema(address: str) -> None:
         "id": pa.int64(),
         "region": pa.string(),
         "amount": pa.decimal128(18, 2),
-        "at": pa.timestamp("us", "UTC"),
+        "sold_at": pa.timestamp("us", "UTC"),
         "day": pa.date32(),
         "pieces": pa.int64(),
         "share": pa.float64(),
@@ -111,7 +111,7 @@ def test_files_are_zstd_and_sorted_by_key_however_large(tmp_path: Path) -> None:
     many = 300_000
     run.publish(
         f"SELECT (range * 7919) % {many} AS id, 'x' AS region, 1 AS amount, "
-        f"TIMESTAMPTZ '{FIRST} 00:00:00Z' AS at, NULL AS day, NULL AS pieces, NULL AS share, "
+        f"TIMESTAMPTZ '{FIRST} 00:00:00Z' AS sold_at, NULL AS day, NULL AS pieces, NULL AS share, "
         f"NULL AS gift, DATE '{FIRST}' AS date FROM range({many})",
         [FIRST],
     )
@@ -125,7 +125,7 @@ def test_files_are_zstd_and_sorted_by_key_however_large(tmp_path: Path) -> None:
 
 def _with_pandas(lake: str) -> list[object]:
     frame = pd.read_parquet(f"{lake}/metrics/sales").sort_values("id")
-    assert str(frame["at"].dtype) == "datetime64[us, UTC]"
+    assert str(frame["sold_at"].dtype) == "datetime64[us, UTC]"
     return [frame["id"].tolist(), frame["amount"].tolist(), frame["date"].astype(str).tolist()]
 
 
@@ -407,7 +407,7 @@ def test_a_day_without_rows_does_not_make_ids_text(address: str) -> None:
 def test_instants_are_utc_to_the_microsecond(address: str) -> None:
     run = Run(address)
     run.publish(sales("1, 'x', 1, '2024-01-01 23:59:59.999999Z'"), [FIRST])
-    ((instant,),) = run.rows([FIRST], "at")
+    ((instant,),) = run.rows([FIRST], "sold_at")
     assert instant.astimezone(UTC) == datetime(2024, 1, 1, 23, 59, 59, 999999, UTC)
 
 

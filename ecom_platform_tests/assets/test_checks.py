@@ -1,0 +1,217 @@
+"""The asset checks: each passes on good days, and fails on the day that was tampered with."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import duckdb
+import pytest
+
+from ecom_platform.settings import Settings
+from ecom_platform_tests.platform import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FIRST, DAY, EMPTY = date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3)
+DAYS = [str(day) for day in (FIRST, DAY, EMPTY)]
+
+SHOP = {
+    "customers": """id,email,region,signup_date
+        1,ann@example.invalid,North,2024-01-01
+        2,bob@example.invalid,South,2024-01-02
+        3,eve@example.invalid,North,2024-01-02""",
+    "orders": """id,customer_id,total_amount,created_at,status
+        1,1,10.00,2024-01-01 10:00:00,paid
+        2,1,20.00,2024-01-02 10:00:00,paid
+        3,2,30.005,2024-01-02 11:00:00,cancelled
+        4,,40.00,2024-01-02 12:00:00,paid
+        5,3,1e1,2024-01-02 12:00:00,paid""",
+    "payments": """id,order_id,amount,status,paid_at
+        1,1,10.00,paid,2024-01-01 10:01:00
+        2,2,12.50,paid,2024-01-02 10:01:00
+        3,2,7.50,failed,2024-01-02 10:02:00
+        4,3,30.005,refunded,2024-01-02 11:01:00
+        5,4,40.00,pending,""",
+}
+
+#: Every check there is -> a dataset, and what its rows of `DAY` are replaced by.
+TAMPERINGS = {
+    "raw/orders matches_source": [
+        ("raw/orders", "SELECT * FROM rows WHERE id <> '2'"),
+        ("raw/orders", "SELECT * FROM rows WHERE false"),
+        ("raw/orders", "SELECT * FROM rows UNION ALL SELECT * FROM rows WHERE id = '2'"),
+        ("raw/orders", "SELECT * REPLACE (total_amount + 0.01 AS total_amount) FROM rows"),
+        ("raw/orders", "SELECT * REPLACE (NULL::VARCHAR AS total_amount_text) FROM rows"),
+    ],
+    "raw/customers matches_source": [("raw/customers", "SELECT * FROM rows LIMIT 1")],
+    "raw/payments matches_source": [
+        ("raw/payments", "SELECT * REPLACE (-amount AS amount) FROM rows"),
+        ("raw/payments", "SELECT * FROM rows LIMIT 1"),
+    ],
+    "cleaned/orders keys_are_unique": [
+        ("cleaned/orders", "SELECT * FROM rows UNION ALL SELECT * FROM rows"),
+        ("cleaned/orders", "SELECT * REPLACE (nullif(id, '2') AS id) FROM rows"),
+    ],
+    "cleaned/customers keys_are_unique": [
+        ("cleaned/customers", "SELECT * REPLACE ('2' AS id) FROM rows")
+    ],
+    "cleaned/payments keys_are_unique": [
+        ("cleaned/payments", "SELECT * REPLACE ('2' AS id) FROM rows")
+    ],
+    "cleaned/payments status_is_known": [
+        ("cleaned/payments", "SELECT * REPLACE ('paid' AS status) FROM rows"),
+        ("cleaned/payments", "SELECT * REPLACE (nullif(status, 'failed') AS status) FROM rows"),
+    ],
+    "cleaned/orders parents_exist": [
+        ("cleaned/orders", "SELECT * REPLACE (id = '2' AS is_orphan) FROM rows")
+    ],
+    "cleaned/payments parents_exist": [
+        ("cleaned/payments", "SELECT * REPLACE (id = '2' AS is_orphan) FROM rows")
+    ],
+    "metrics/total_revenue regions_sum_to_all": [
+        (
+            "metrics/total_revenue",
+            "SELECT * REPLACE (CASE region WHEN 'all' THEN 12.51 ELSE total_revenue END "
+            "AS total_revenue) FROM rows",
+        ),
+        ("metrics/total_revenue", "SELECT * FROM rows WHERE region <> 'North'"),
+    ],
+    "metrics/total_orders regions_sum_to_all": [
+        ("metrics/total_orders", "SELECT * REPLACE (total_orders + 1 AS total_orders) FROM rows"),
+        (
+            "metrics/total_orders",
+            "SELECT * REPLACE (CASE region WHEN 'all' THEN 0 ELSE void_orders END "
+            "AS void_orders) FROM rows",
+        ),
+    ],
+    "metrics/payment_status regions_sum_to_all": [
+        ("metrics/payment_status", "SELECT * FROM rows WHERE NOT (region = 'all' AND status = 'failed')"),
+        (
+            "metrics/payment_status",
+            "SELECT * REPLACE (payments + (region = 'all')::BIGINT AS payments) FROM rows",
+        ),
+    ],
+    "metrics/payment_status sums_to_all_payments": [
+        ("metrics/payment_status", "SELECT * FROM rows WHERE status <> 'refunded'"),
+        ("metrics/payment_status", "SELECT * FROM rows WHERE false"),
+        ("metrics/payment_status", "SELECT * REPLACE (amount + 1 AS amount) FROM rows"),
+        ("cleaned/payments", "SELECT * FROM rows LIMIT 1"),
+    ],
+    "metrics/average_order_value times_orders_is_revenue": [
+        (
+            "metrics/average_order_value",
+            "SELECT * REPLACE (average_order_value * 1.01 AS average_order_value) FROM rows",
+        ),
+        (
+            "metrics/average_order_value",
+            "SELECT * REPLACE (NULL::DOUBLE AS average_order_value) FROM rows",
+        ),
+        ("metrics/average_order_value", "SELECT * FROM rows WHERE region <> 'South'"),
+        ("metrics/total_revenue", "SELECT * REPLACE (total_revenue + 1 AS total_revenue) FROM rows"),
+        ("metrics/total_orders", "SELECT * FROM rows WHERE region <> 'unknown'"),
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A platform whose three days, one of them empty, are published."""
+    folder = tmp_path_factory.mktemp("shop")
+    for table, text in SHOP.items():
+        (folder / f"{table}.csv").write_text("\n".join(line.strip() for line in text.splitlines()))
+    settings = Settings(  # pyright: ignore[reportCallIssue]
+        _env_file=None,  # pyright: ignore[reportCallIssue]
+        source=folder.as_uri(),  # pyright: ignore[reportArgumentType]
+        lake=str(folder / "lake"),
+        start_date=FIRST,
+        email_hmac_key="k" * 32,  # pyright: ignore[reportArgumentType]
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        opened = Platform(settings, instance)
+        assert opened.run(FIRST, EMPTY).success
+        yield opened
+
+
+@contextmanager
+def tampered(platform: Platform, dataset: str, query: str) -> Iterator[None]:
+    """Replace the rows of `DAY` behind the platform's back, for a while."""
+    file = f"{platform.settings.lake}/{dataset}/date={DAY}/data.parquet"
+    with duckdb.connect() as connection:
+        source = f"read_parquet('{file}', hive_partitioning = false)"
+        good = connection.sql(f"FROM {source}").to_arrow_table()
+        bad = connection.sql(f"WITH rows AS (FROM {source}) {query}").to_arrow_table()
+        assert not bad.equals(good)
+        try:
+            connection.from_arrow(bad).write_parquet(file)
+            yield
+        finally:
+            connection.from_arrow(good).write_parquet(file)
+
+
+def ask(platform: Platform, *checks: str) -> dict[str, dict[str, dg.AssetCheckEvaluation]]:
+    """Run checks alone, over all days; return what Dagster recorded: check -> day -> answer."""
+    keys = [
+        dg.AssetCheckKey(dg.AssetKey(asset.split("/")), name)
+        for asset, name in (check.split(" ") for check in checks)
+    ]
+    selection = dg.AssetSelection.checks(*keys) if keys else dg.AssetSelection.all_asset_checks()
+    job = dg.define_asset_job("only_checks", selection)
+    definitions = dg.Definitions.merge(platform.definitions, dg.Definitions(jobs=[job]))
+    result = definitions.resolve_job_def("only_checks").execute_in_process(
+        instance=platform.instance,
+        tags={
+            "dagster/asset_partition_range_start": DAYS[0],
+            "dagster/asset_partition_range_end": DAYS[-1],
+        },
+    )
+    return evaluations(platform, result.run_id)
+
+
+def evaluations(
+    platform: Platform, run_id: str
+) -> dict[str, dict[str, dg.AssetCheckEvaluation]]:
+    records = platform.instance.get_records_for_run(
+        run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ).records
+    found: dict[str, dict[str, Any]] = {}
+    for record in records:
+        event = record.event_log_entry.get_dagster_event()
+        evaluation = event.asset_check_evaluation_data
+        name = f"{'/'.join(evaluation.asset_key.path)} {evaluation.check_name}"
+        day = evaluation.partition or ""
+        assert day not in found.get(name, {})
+        found.setdefault(name, {})[day] = evaluation
+    return found
+
+
+def test_every_check_passes_on_every_good_day(platform: Platform) -> None:
+    found = ask(platform)
+    assert set(found) == set(TAMPERINGS)
+    for name, answers in found.items():
+        assert {day: answer.passed for day, answer in answers.items()} == dict.fromkeys(DAYS, True), name
+
+
+def test_only_the_checks_that_are_asked_for_are_run(platform: Platform) -> None:
+    one = "metrics/payment_status regions_sum_to_all"
+    assert set(ask(platform, one)) == {one}
+
+
+@pytest.mark.parametrize(
+    ("check", "dataset", "query"),
+    [(check, *tampering) for check, found in TAMPERINGS.items() for tampering in found],
+)
+def test_a_check_fails_on_the_day_that_was_tampered_with_and_on_no_other(
+    platform: Platform, check: str, dataset: str, query: str
+) -> None:
+    with tampered(platform, dataset, query):
+        answers = ask(platform, check)[check]
+    assert {day: answer.passed for day, answer in answers.items()} == {
+        str(FIRST): True, str(DAY): False, str(EMPTY): True,
+    }  # fmt: skip
+    doubtful = check.endswith("parents_exist")
+    assert answers[str(DAY)].severity.value == ("WARN" if doubtful else "ERROR")
