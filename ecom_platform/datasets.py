@@ -118,7 +118,9 @@ RAW_ORDERS = Dataset(
         Column("created_at", Type.INSTANT, "When the order was placed (UTC)"),
         _unreadable("created_at", "timestamp"),
         Column("status", Type.TEXT, "Order status, as the source spells it"),
-        Column("customer_found", Type.FLAG, "Whether the source has that customer; NULL for a guest"),
+        Column(
+            "customer_found", Type.FLAG, "Whether the source has that customer; NULL for a guest"
+        ),
         Column("customer_region", Type.TEXT, "The customer's region when the order was extracted"),
     ),
     sort=("id",),
@@ -246,9 +248,7 @@ CLEANED_PAYMENTS = Dataset(
             "Amount, in the shop's currency, rounded half-up to 2 decimals",
             required=True,
         ),
-        Column(
-            "status", Type.TEXT, "Normalised status", required=True, accepted=PAYMENT_STATUSES
-        ),
+        Column("status", Type.TEXT, "Normalised status", required=True, accepted=PAYMENT_STATUSES),
         Column("source_status", Type.TEXT, "Status as the source spells it"),
         Column("paid_at", Type.INSTANT, "When it was paid (UTC); NULL while pending"),
         Column(

@@ -13,11 +13,19 @@ from pathlib import Path
 
 from ecom_platform.errors import SettingsError
 
+# Neither Python nor RE2 has a class of all letters that the other has too, so these say which
+# ASCII characters are none of a part; all others, as of jörg@müller.example, may be.
+_LOCAL = r"[^\x00-\x20!\"#$&()*,/:;<=>?@\[\\\]^`{|}~\x7f]"
+_LABEL = r"[^\x00-,./:-@\[-`{-\x7f]"
+_LETTER = r"[^\x00-@\[-`{-\x7f]"
+
 #: What an e-mail address looks like, for Python and for SQL (RE2) alike.
-EMAIL_PATTERN = r"[A-Za-z0-9._%+'-]+@[A-Za-z0-9-]+([.][A-Za-z0-9-]+)*[.][A-Za-z]{2,}"
+EMAIL_PATTERN = f"{_LOCAL}+@{_LABEL}+([.]{_LABEL}+)*[.]{_LETTER}{{2,}}"
 _EMAIL = re.compile(EMAIL_PATTERN)
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+#: A password may hold an @ or a slash that should have been escaped.
+_CREDENTIALS = re.compile(r"(?<=://)([^\s/:@]*:\S*|[^\s/@]+)@")
 _BLOCK = 64  # bytes of a SHA-256 block
+_SHORTEST_KEY = 32
 
 
 def redact(text: str) -> str:
@@ -43,7 +51,8 @@ def load_email_key(configured: str | None) -> bytes:
     """Return the key of the e-mail HMAC: the configured one, or one made once and kept.
 
     Raises:
-        SettingsError: None is configured and there is no Dagster home to keep one in.
+        SettingsError: None is configured and there is no Dagster home to keep one in, or the
+            kept one is damaged.
     """
     if configured:
         return configured.encode()
@@ -66,4 +75,10 @@ def load_email_key(configured: str | None) -> bytes:
             pass
         finally:
             fresh.unlink()
-    return file.read_text().strip().encode()
+    key = file.read_text().strip().encode()
+    if len(key) < _SHORTEST_KEY:
+        raise SettingsError(
+            f"{file} is damaged: it holds no whole key for the e-mail HMAC.",
+            hint="Restore it from a backup. With another key, hashes of other days do not match.",
+        )
+    return key

@@ -13,6 +13,7 @@ from zoneinfo import available_timezones
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceParsingError
 
 from ecom_platform.calendar import Calendar
 from ecom_platform.errors import SettingsError
@@ -243,6 +244,12 @@ def load_settings() -> Settings:
     """
     try:
         return Settings()
+    except SourceParsingError as error:
+        field = str(error).partition('field "')[2].partition('"')[0]
+        raise SettingsError(
+            f'ECOM_{field.upper()}: not JSON, such as {{"orders": "sales"}}',
+            hint="See the settings reference, docs/reference/settings.md.",
+        ) from None
     except ValidationError as error:
         problems = [
             f"ECOM_{str(problem['loc'][0]).upper()}: {problem['msg'].removeprefix('Value error, ')}"

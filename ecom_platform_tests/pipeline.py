@@ -57,10 +57,12 @@ class Pipeline:
         assets: Any = [*(build_definitions(settings).assets or ()), *replacements]
         steps: dict[str, dg.AssetsDefinition] = {asset.node_def.name: asset for asset in assets}
         made_by = {key: name for name, asset in steps.items() for key in asset.keys}
-        order = TopologicalSorter({
-            name: {made_by[key] for key in asset.keys_by_input_name.values()}
-            for name, asset in steps.items()
-        })
+        order = TopologicalSorter(
+            {
+                name: {made_by[key] for key in asset.keys_by_input_name.values()}
+                for name, asset in steps.items()
+            }
+        )
         self._assets = [steps[name] for name in order.static_order()]
 
     def run(self, first: date, last: date) -> dict[str, str]:
@@ -84,7 +86,9 @@ class Pipeline:
                     made: Any = asset(context, **self._inputs(asset, lake, first, last))
                     (rows,) = [output.value for output in made] if isgenerator(made) else [made]
                     # A quarantine is published beside what it belongs to.
-                    (path,) = {"/".join(key.path) for key in asset.keys if key.path[0] != "quarantine"}
+                    (path,) = {
+                        "/".join(key.path) for key in asset.keys if key.path[0] != "quarantine"
+                    }
                     with rows.connection:
                         report = lake.publish(DATASETS[path], rows, days, "")
                     bad_days |= {f"{path} {day}": why for day, why in report.bad_days.items()}
@@ -119,7 +123,7 @@ def open_lake(
             files = storage.fetch(published, Path(scratch))
             listed = ", ".join(f"'{file}'" for file in files.values())
             connection.execute(
-                f"CREATE VIEW {dataset.replace('/', '.')} AS SELECT * FROM read_parquet([{listed}], "
+                f"CREATE VIEW {dataset.replace('/', '.')} AS FROM read_parquet([{listed}], "
                 "hive_partitioning = true, hive_types = {'date': DATE}, union_by_name = true)"
             )
         yield connection

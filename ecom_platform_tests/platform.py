@@ -101,6 +101,19 @@ class Platform:
             )
         return found
 
+    def answers(self, run_id: str) -> dict[str, dict[str, dg.AssetCheckEvaluation]]:
+        """Return what a run's asset checks said: `layer/name check` -> day -> answer."""
+        records = self.instance.get_records_for_run(
+            run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        ).records
+        found: dict[str, dict[str, dg.AssetCheckEvaluation]] = {}
+        for record in records:
+            answer = record.event_log_entry.get_dagster_event().asset_check_evaluation_data
+            days = found.setdefault(f"{'/'.join(answer.asset_key.path)} {answer.check_name}", {})
+            assert answer.partition not in days
+            days[str(answer.partition)] = answer
+        return found
+
     def rows(self, dataset: str, query: str = "SELECT * FROM dataset") -> list[tuple[Any, ...]]:
         """Query all days of a dataset in a folder lake, as any reader of Parquet would."""
         with duckdb.connect() as connection:

@@ -6,9 +6,6 @@ They stand beside the repository and are not part of it: without them these test
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -20,6 +17,7 @@ import psycopg
 import pytest
 
 from ecom_platform.settings import Settings
+from ecom_platform_tests.commands.harness import ecom
 from ecom_platform_tests.pipeline import Pipeline, open_lake
 from ecom_platform_tests.platform import Platform
 
@@ -63,15 +61,17 @@ class RealShop:
         with psycopg.connect(database.url, autocommit=True) as connection:
             for table in TABLES:
                 text = (self.folder / f"{table}.csv").read_bytes()
-                with connection.cursor().copy(f"copy {table} from stdin (format csv, header)") as copy:
+                with connection.cursor().copy(
+                    f"copy {table} from stdin (format csv, header)"
+                ) as copy:
                     copy.write(text)
         return database.url
 
     def settings(self, source: str, lake: str, **options: Any) -> Settings:
         """Return settings that read it."""
-        return Settings(  # pyright: ignore[reportCallIssue]
-            _env_file=None,  # pyright: ignore[reportCallIssue]
-            source=source,  # pyright: ignore[reportArgumentType]
+        return Settings(
+            _env_file=None,
+            source=source,
             lake=lake,
             start_date=self.first,
             **options,
@@ -202,16 +202,6 @@ def assert_first_day_of_cdnow(settings: Settings) -> None:
     assert first_day == [(18, Decimal("439.11"), pytest.approx(439.11 / 18))]
 
 
-def ecom(*arguments: str, **environment: str) -> str:
-    """Run a command as users do; return what it prints."""
-    command = [sys.executable, "-c", "from ecom_platform.cli import main; main()", *arguments]
-    done = subprocess.run(
-        command, env=os.environ | environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_the_jaffle_shop_by_the_command_line(tmp_path: Path) -> None:
     lake = str(tmp_path / "lake")
     environment = {
@@ -219,20 +209,19 @@ def test_the_jaffle_shop_by_the_command_line(tmp_path: Path) -> None:
         "ECOM_LAKE": lake,
         "ECOM_START_DATE": "2018-01-01",
         "ECOM_VOID_ORDER_STATUSES": "returned",
-        "PYTHONPATH": os.pathsep.join(sys.path),
     }
     days = ("--from", "2018-01-01", "--to", "2018-04-09")
-    ecom("run", *days, **environment)
+    assert ecom("run", *days, **environment).code == 0
     settings = JAFFLE.settings(JAFFLE.folder.as_uri(), lake, void_order_statuses=("returned",))
     assert figures(JAFFLE, settings) == JAFFLE_FIGURES
     known = JAFFLE_REPEATERS_WITHOUT_RETURNED
     assert repeaters(JAFFLE, settings, *known) == known
-    shown = json.loads(
-        ecom("show", "total_revenue", *days, "--format", "json", "--region", "all", **environment),
-        parse_float=Decimal,
+    shown = ecom(
+        "show", "total_revenue", *days, "--format", "json", "--region", "all", **environment
     )
-    assert len(shown) == 99
-    assert sum(row["total_revenue"] for row in shown) == Decimal("1623.00")
+    rows = json.loads(shown.out, parse_float=Decimal)
+    assert len(rows) == 99
+    assert sum(row["total_revenue"] for row in rows) == Decimal("1623.00")
 
 
 def make(settings: Settings, first: date, last: date) -> None:

@@ -68,7 +68,7 @@ SHOP = Shop(
 def settings(**options: Any) -> Settings:
     """Return settings that do not depend on the environment's `.env`."""
     start: dict[str, Any] = {"start_date": MONDAY}
-    return Settings(_env_file=None, **start | options)  # pyright: ignore[reportCallIssue]
+    return Settings(_env_file=None, **start | options)
 
 
 def money(text: str) -> Decimal:

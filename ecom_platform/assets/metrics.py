@@ -85,9 +85,7 @@ METRICS = (
         "total_orders",
         "Distinct orders placed that day, whatever their status.",
         unit="count",
-        columns=(
-            Column("void_orders", Type.COUNT, "Those with a void status", required=True),
-        ),
+        columns=(Column("void_orders", Type.COUNT, "Those with a void status", required=True),),
         additive=True,
     ),
     Metric(

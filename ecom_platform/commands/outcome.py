@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster._core.events import RunFailureReason
@@ -14,7 +14,6 @@ from ecom_platform.calendar import contiguous_ranges
 from ecom_platform.privacy import redact
 
 if TYPE_CHECKING:
-    from dagster_shared.error import SerializableErrorInfo
     from rich.console import Console
 
 #: Tells the run of one call of `execute_range` from all others.
@@ -118,7 +117,7 @@ def dataset_of(step: str) -> str:
     return re.sub(r"^check_(raw|cleaned|metrics)_", r"checks of \1/", name)
 
 
-def error_message(error: SerializableErrorInfo) -> str:
+def error_message(error: Any) -> str:
     """Return what an error says: that of ours behind it, if there is one, in its own words."""
     chain = [error]
     while chain[-1].cause:
@@ -180,5 +179,5 @@ def _without_consequences(message: str, failed: dict[str, str]) -> str:
     return "\n".join([first, *causes]) if causes or not lines else ""
 
 
-def _traceback(errors: list[SerializableErrorInfo | None]) -> str:
+def _traceback(errors: list[Any]) -> str:
     return "\n".join(redact(error.to_string()) for error in errors if error)

@@ -33,3 +33,8 @@ def explain_errors(retry_seconds: int | None) -> Generator[None]:
         if error.transient and retry_seconds is not None:
             raise dg.RetryRequested(MAX_RETRIES, seconds_to_wait=retry_seconds) from error
         raise dg.Failure(redact(str(error)), allow_retries=False) from None
+    except RuntimeError as error:
+        # DuckDB's word for Ctrl-C and SIGTERM, which must end the run and not just the step.
+        if str(error) != "Query interrupted":
+            raise
+        raise KeyboardInterrupt from error

@@ -7,7 +7,6 @@ step fails naming the others. See the decision record on ranges.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from datetime import date
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -20,7 +19,6 @@ from dagster._core.events import (
     generate_event_batch_id,
 )
 
-from ecom_platform.calendar import contiguous_ranges
 from ecom_platform.engines.duckdb import Engine, add_view, create_result, explain_sql_errors
 from ecom_platform.errors import EngineError
 from ecom_platform.lake.failures import explain_errors
@@ -28,13 +26,13 @@ from ecom_platform.lake.publish import Lake, LakeTable, Report, Rows
 from ecom_platform.privacy import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ecom_platform.datasets import Dataset
     from ecom_platform.lake.publish import Published
 
-#: Bad days, or spans of them, that an error message spells out.
-SHOWN_REASONS = 30
+#: Bad days that an error message spells out.
+SHOWN_DAYS = 30
 
 #: What becomes of columns in a frame that pandas itself would make floats or objects at a NULL.
 _EXACT: dict[pa.DataType, pd.Int64Dtype | pd.BooleanDtype] = {
@@ -63,24 +61,20 @@ class LakeIOManager(dg.IOManager):
 
         A frame has the declared columns and `date`, which holds `datetime.date`; money is
         `decimal.Decimal`, whole numbers are `Int64` and flags `boolean`, so that they stay
-        exact beside NULL. Days that were never computed, or failed in this run, are left out;
-        the days of the step that need them are not published.
+        exact beside NULL. Days that were never computed are not in it; the days of the step
+        that need them are not published, nor are days that the input failed at in this run.
         """
         dataset = self._datasets["/".join(context.asset_key.path)]
         with explain_errors(self._engine.settings.retry_seconds):
             table = self.lake.table(dataset, list(context.asset_partition_keys))
             if context.dagster_type.typing_type is not pd.DataFrame:
                 return table
-            unready = {
-                day: f"{dataset.path} was never computed for {day}; materialize it first"
-                for day in table.missing
-            } | dict(table.failed)
-            self._unready.setdefault(context.step_context.step.key, {}).update(
-                _days_that_need(context, unready)
-            )
-            days = [day for day in table.days if day not in unready]
+            unready = self._unready.setdefault(context.step_context.step.key, {})
+            unready |= _days_that_need(context, table.missing)
+            failed = f"{dataset.path} of this day failed in this run"
+            unready |= dict.fromkeys(table.failed, failed)
             with self._engine.connect() as connection, explain_sql_errors(dataset):
-                add_view(connection, table.partitions(days), "frame")
+                add_view(connection, table.partitions(), "frame")
                 rows = connection.sql("SELECT * FROM frame").to_arrow_table()
             return rows.to_pandas(date_as_object=True, types_mapper=_EXACT.get)
 
@@ -159,8 +153,8 @@ class LakeIOManager(dg.IOManager):
         return Rows(connection, "result", unready)
 
 
-def _days_that_need(context: dg.InputContext, days: Mapping[str, str]) -> dict[str, str]:
-    """Return the days that are computed from some days of an input, each with their reason."""
+def _days_that_need(context: dg.InputContext, missing: Iterable[str]) -> dict[str, str]:
+    """Return why, of the days that are computed from days of an input that are missing."""
     partitions = context.asset_partitions_def
     assets = context.step_context.job_def.asset_layer.get_assets_def_for_node(
         context.step_context.node_handle
@@ -168,10 +162,12 @@ def _days_that_need(context: dg.InputContext, days: Mapping[str, str]) -> dict[s
     declared = assets.get_partition_mapping_for_dep(context.asset_key) if assets else None
     mapping = infer_partition_mapping(declared, partitions, partitions)
     reasons: dict[str, str] = {}
-    for day, reason in sorted(days.items()):
+    for day in sorted(missing, reverse=True):  # the first that is missing is the one to name
         needed = partitions.subset_with_partition_keys([day])
         found = mapping.get_downstream_partitions_for_partitions(needed, partitions, partitions)
-        reasons = dict.fromkeys(found.get_partition_keys(), reason) | reasons
+        path = "/".join(context.asset_key.path)
+        reason = f"{path} was never computed for {day}; materialize it first"
+        reasons |= dict.fromkeys(found.get_partition_keys(), reason)
     return reasons
 
 
@@ -202,11 +198,11 @@ def _metadata(
 
 def _failure(dataset: Dataset, report: Report) -> dg.Failure:
     total = len(report.published) + len(report.bad_days)
-    reasons = _spans(report.bad_days)
-    more = len(reasons) - SHOWN_REASONS
-    listed = [*reasons[:SHOWN_REASONS], *([f"… and {more} more"] if more > 0 else [])]
+    reasons = [f"{day}: {redact(reason)}" for day, reason in report.bad_days.items()]
+    more = len(reasons) - SHOWN_DAYS
+    listed = [*reasons[:SHOWN_DAYS], *([f"… and {more} more days"] if more > 0 else [])]
     summary = (
-        f"{len(report.bad_days)} of {total} days of {dataset.path} were not published; "
+        f"{len(reasons)} of {total} days of {dataset.path} were not published; "
         "their last good versions stay."
     )
     return dg.Failure(
@@ -214,19 +210,3 @@ def _failure(dataset: Dataset, report: Report) -> dg.Failure:
         metadata={"bad_days": dg.MetadataValue.json(sorted(report.bad_days))},
         allow_retries=False,
     )
-
-
-def _spans(reasons: Mapping[str, str]) -> list[str]:
-    """Return a line for each day, or for days in a row that have one reason."""
-    days_of: dict[str, list[date]] = {}
-    for day, reason in sorted(reasons.items()):
-        days_of.setdefault(reason, []).append(date.fromisoformat(day))
-    spans = [
-        (first, last, redact(reason))
-        for reason, days in days_of.items()
-        for first, last in contiguous_ranges(days)
-    ]
-    return [
-        f"{first}: {reason}" if first == last else f"{first} to {last}: {reason}"
-        for first, last, reason in sorted(spans)
-    ]

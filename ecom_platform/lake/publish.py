@@ -90,15 +90,9 @@ class LakeTable:
     failed: Mapping[str, str]
     lake: Lake
 
-    def partitions(self, days: Iterable[str] | None = None) -> Partitions:
-        """Return the files of some days, by default of all that exist.
-
-        Where the lake is remote they are downloaded.
-
-        Raises:
-            MissingPartitionError: One of them was never computed.
-        """
-        return self.lake.fetch(self.dataset, self.days if days is None else days)
+    def partitions(self) -> Partitions:
+        """Return the files of the days that exist, downloaded where the lake is remote."""
+        return self.lake.fetch(self.dataset, self.days)
 
 
 class Lake:
@@ -133,7 +127,11 @@ class Lake:
         return LakeTable(dataset, present, frozenset(days) - frozenset(present), failed, self)
 
     def fetch(self, dataset: Dataset, days: Iterable[str]) -> Partitions:
-        """Return the files of some days; see `LakeTable.partitions`."""
+        """Return the files of some days, downloaded where the lake is remote.
+
+        Raises:
+            MissingPartitionError: One of them does not exist.
+        """
         paths = {day: dataset.object_path(day) for day in days}
         files = self._storage.fetch(paths.values(), self._scratch)
         absent = [day for day, path in paths.items() if path not in files]

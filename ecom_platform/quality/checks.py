@@ -145,13 +145,15 @@ def _regions_check(dataset: Dataset) -> Check:
         f"sum(CASE WHEN region = 'all' THEN {quote(n)} ELSE -{quote(n)} END) AS {quote(n)}"
         for n in numbers
     )
+    totals = ", ".join(f"sum({quote(n)}) AS {quote(n)}" for n in numbers)
     wrong = " OR ".join(f"{quote(n)} <> 0" for n in numbers)
     return Check(
         "regions_sum_to_all",
         dataset.path,
         "Do the regions sum to the row of all regions?",
-        f"SELECT date, count(*) AS broken, {', '.join(f'sum({quote(n)}) AS {quote(n)}' for n in numbers)} "
-        f"FROM (SELECT {by}, {sums} FROM {_table(dataset)} GROUP BY {by}) WHERE {wrong} GROUP BY date",
+        f"SELECT date, count(*) AS broken, {totals} "
+        f"FROM (SELECT {by}, {sums} FROM {_table(dataset)} GROUP BY {by}) "
+        f"WHERE {wrong} GROUP BY date",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import duckdb
@@ -15,7 +15,6 @@ from ecom_platform_tests.platform import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 FIRST, DAY, EMPTY = date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3)
 DAYS = [str(day) for day in (FIRST, DAY, EMPTY)]
@@ -76,8 +75,7 @@ TAMPERINGS = {
     "metrics/total_revenue regions_sum_to_all": [
         (
             "metrics/total_revenue",
-            "SELECT * REPLACE (CASE region WHEN 'all' THEN 12.51 ELSE total_revenue END "
-            "AS total_revenue) FROM rows",
+            "SELECT * REPLACE (total_revenue + (region = 'all')::INT AS total_revenue) FROM rows",
         ),
         ("metrics/total_revenue", "SELECT * FROM rows WHERE region <> 'North'"),
     ],
@@ -85,12 +83,14 @@ TAMPERINGS = {
         ("metrics/total_orders", "SELECT * REPLACE (total_orders + 1 AS total_orders) FROM rows"),
         (
             "metrics/total_orders",
-            "SELECT * REPLACE (CASE region WHEN 'all' THEN 0 ELSE void_orders END "
-            "AS void_orders) FROM rows",
+            "SELECT * REPLACE (void_orders + (region = 'all')::BIGINT AS void_orders) FROM rows",
         ),
     ],
     "metrics/payment_status regions_sum_to_all": [
-        ("metrics/payment_status", "SELECT * FROM rows WHERE NOT (region = 'all' AND status = 'failed')"),
+        (
+            "metrics/payment_status",
+            "SELECT * FROM rows WHERE NOT (region = 'all' AND status = 'failed')",
+        ),
         (
             "metrics/payment_status",
             "SELECT * REPLACE (payments + (region = 'all')::BIGINT AS payments) FROM rows",
@@ -112,7 +112,10 @@ TAMPERINGS = {
             "SELECT * REPLACE (NULL::DOUBLE AS average_order_value) FROM rows",
         ),
         ("metrics/average_order_value", "SELECT * FROM rows WHERE region <> 'South'"),
-        ("metrics/total_revenue", "SELECT * REPLACE (total_revenue + 1 AS total_revenue) FROM rows"),
+        (
+            "metrics/total_revenue",
+            "SELECT * REPLACE (total_revenue + 1 AS total_revenue) FROM rows",
+        ),
         ("metrics/total_orders", "SELECT * FROM rows WHERE region <> 'unknown'"),
     ],
 }  # fmt: skip
@@ -124,12 +127,12 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("shop")
     for table, text in SHOP.items():
         (folder / f"{table}.csv").write_text("\n".join(line.strip() for line in text.splitlines()))
-    settings = Settings(  # pyright: ignore[reportCallIssue]
-        _env_file=None,  # pyright: ignore[reportCallIssue]
-        source=folder.as_uri(),  # pyright: ignore[reportArgumentType]
+    settings = Settings(
+        _env_file=None,
+        source=folder.as_uri(),
         lake=str(folder / "lake"),
         start_date=FIRST,
-        email_hmac_key="k" * 32,  # pyright: ignore[reportArgumentType]
+        email_hmac_key="k" * 32,
     )
     with dg.DagsterInstance.ephemeral() as instance:
         opened = Platform(settings, instance)
@@ -169,31 +172,15 @@ def ask(platform: Platform, *checks: str) -> dict[str, dict[str, dg.AssetCheckEv
             "dagster/asset_partition_range_end": DAYS[-1],
         },
     )
-    return evaluations(platform, result.run_id)
-
-
-def evaluations(
-    platform: Platform, run_id: str
-) -> dict[str, dict[str, dg.AssetCheckEvaluation]]:
-    records = platform.instance.get_records_for_run(
-        run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
-    ).records
-    found: dict[str, dict[str, Any]] = {}
-    for record in records:
-        event = record.event_log_entry.get_dagster_event()
-        evaluation = event.asset_check_evaluation_data
-        name = f"{'/'.join(evaluation.asset_key.path)} {evaluation.check_name}"
-        day = evaluation.partition or ""
-        assert day not in found.get(name, {})
-        found.setdefault(name, {})[day] = evaluation
-    return found
+    return platform.answers(result.run_id)
 
 
 def test_every_check_passes_on_every_good_day(platform: Platform) -> None:
     found = ask(platform)
     assert set(found) == set(TAMPERINGS)
     for name, answers in found.items():
-        assert {day: answer.passed for day, answer in answers.items()} == dict.fromkeys(DAYS, True), name
+        passed = {day: answer.passed for day, answer in answers.items()}
+        assert (name, passed) == (name, dict.fromkeys(DAYS, True))
 
 
 def test_only_the_checks_that_are_asked_for_are_run(platform: Platform) -> None:

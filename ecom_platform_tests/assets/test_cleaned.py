@@ -66,7 +66,7 @@ def settings_of(folder: Path, **options: Any) -> Settings:
         "start_date": FIRST,
         "email_hmac_key": "k" * 32,
     }
-    return Settings(_env_file=None, **known | options)  # pyright: ignore[reportCallIssue]
+    return Settings(_env_file=None, **known | options)
 
 
 def rows(settings: Settings, dataset: str, columns: str = "*") -> list[tuple[Any, ...]]:
@@ -139,7 +139,9 @@ def test_a_row_that_cannot_be_cleaned_is_kept_whole_with_the_reason(
     assert_all_accounted_for(pipeline)
     columns = [c.name for c in DATASETS[f"quarantine/{table}"].columns if c.name != "reject_reason"]
     found = rows(settings, f"quarantine/{table}", f"id, reject_reason, {', '.join(columns)}")
-    expected = [(values[0] or None, why) for values, (_, why) in zip(bad, REJECTED[table], strict=True)]
+    expected = [
+        (values[0] or None, why) for values, (_, why) in zip(bad, REJECTED[table], strict=True)
+    ]
     assert Counter((id_, why) for id_, why, *_ in found) == Counter(expected)
     whole = rows(settings, f"raw/{table}", ", ".join(columns))
     assert Counter(tuple(values) for _, _, *values in found) == Counter(whole)
@@ -186,8 +188,8 @@ def test_good_rows_are_kept_in_their_declared_types(
         settings, "cleaned/orders",
         "id, customer_id, region, total_amount, created_at, status, is_void, is_orphan, date",
     ) == [
-        ("7", "c1", "North", Decimal("12.30"), datetime(2024, 1, 2, 10, tzinfo=UTC), "shipped", False,
-         False, DAY)
+        ("7", "c1", "North", Decimal("12.30"), datetime(2024, 1, 2, 10, tzinfo=UTC), "shipped",
+         False, False, DAY)
     ]  # fmt: skip
     assert rows(
         settings, "cleaned/payments",
@@ -217,7 +219,16 @@ def test_exact_duplicates_are_dropped_before_anything_is_rejected(
 def test_amounts_with_more_decimals_are_rounded_half_up_and_counted(
     shop: Callable[..., Settings], instance: dg.DagsterInstance
 ) -> None:
-    amounts = ["1.005", "-1.005", "1.0049999999999999999999", "2.675", "7", "7.1", "7.100", " 3.14159 "]
+    amounts = [
+        "1.005",
+        "-1.005",
+        "1.0049999999999999999999",
+        "2.675",
+        "7",
+        "7.1",
+        "7.100",
+        " 3.14159 ",
+    ]
     settings = shop(
         orders=[row("orders", id=f"{n:02}", total_amount=text) for n, text in enumerate(amounts)],
         payments=[row("payments", id=f"{n:02}", amount=text) for n, text in enumerate(amounts)],
@@ -334,8 +345,8 @@ def test_a_day_with_too_large_a_share_of_bad_rows_fails_and_keeps_its_last_versi
         }  # fmt: skip
         if not published:
             assert (
-                "2024-01-02: 7 of 60 rows would be quarantined, more than "
-                "ECOM_QUARANTINE_MAX_SHARE=0.1: total_amount is not an amount (6), id is missing (1)"
+                "2024-01-02: 7 of 60 rows would be quarantined, more than ECOM_QUARANTINE_MAX_SHARE"
+                "=0.1: total_amount is not an amount (6), id is missing (1)"
             ) in platform.failures(result)["clean_orders"]
     found = rows(settings, "cleaned/orders", "id")
     assert len(found) == 1 + (54 if published else 1)
@@ -348,13 +359,14 @@ def test_few_bad_rows_never_fail_a_small_day(
     bad = [row("orders", id=f"{n:02}", total_amount="?") for n in range(6)]
     assert Pipeline(shop(orders=bad[:5]), instance).run(FIRST, DAY) == {}
     failed = Pipeline(shop(orders=bad, quarantine_max_share=0.99), instance).run(FIRST, DAY)
-    assert [*failed][0] == f"cleaned/orders {DAY}"
+    assert next(iter(failed)) == f"cleaned/orders {DAY}"
     assert Pipeline(shop(orders=bad, quarantine_min_rows=6), instance).run(FIRST, DAY) == {}
 
 
 WRONG_SQL = {
     "loses a row": "select * from cleaned_orders where id <> '7'",
-    "repeats a row": "select * from cleaned_orders union all select * from cleaned_orders where id = '7'",
+    "repeats a row": "select * from cleaned_orders union all "
+    "select * from cleaned_orders where id = '7'",
     "repeats a rejected row": "select * from cleaned_orders union all "
     "select * from cleaned_orders where reject_reason is not null",
     "loses one and repeats another": "select * from cleaned_orders where id <> '7' "

@@ -14,7 +14,6 @@ from ecom_platform.assets.metrics import METRICS, Metric
 from ecom_platform.assets.sql_files import SQL_FOLDER
 from ecom_platform.datasets import Column, Type
 from ecom_platform.settings import Settings
-from ecom_platform_tests.assets.test_checks import evaluations
 from ecom_platform_tests.platform import Platform
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def settings_of(folder: Path, **options: Any) -> Settings:
         "start_date": FIRST,
         "email_hmac_key": "k" * 32,
     }
-    return Settings(_env_file=None, **known | options)  # pyright: ignore[reportCallIssue]
+    return Settings(_env_file=None, **known | options)
 
 
 def with_refunds(folder: Path, sql: str = REFUNDS_SQL) -> dict[str, Any]:
@@ -81,7 +80,9 @@ def with_refunds(folder: Path, sql: str = REFUNDS_SQL) -> dict[str, Any]:
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
     write(tmp_path, "customers", "1,ann@example.invalid,North,2024-01-01")
-    write(tmp_path, "orders", "1,1,10.00,2024-01-01 10:00:00,paid", "2,,5.00,2024-01-01 11:00:00,paid")
+    write(
+        tmp_path, "orders", "1,1,10.00,2024-01-01 10:00:00,paid", "2,,5.00,2024-01-01 11:00:00,paid"
+    )
     write(
         tmp_path, "payments",
         "1,1,4.00,refunded,2024-01-01 10:01:00",
@@ -109,7 +110,7 @@ def test_a_seventh_metric_is_partitioned_stored_checked_and_described(
         (second, "all", 1, Decimal("5.00")),
         (second, "unknown", 1, Decimal("5.00")),
     ]
-    answers = evaluations(platform, result.run_id)["metrics/refunds regions_sum_to_all"]
+    answers = platform.answers(result.run_id)["metrics/refunds regions_sum_to_all"]
     assert {day: answer.passed for day, answer in answers.items()} == {
         "2024-01-01": True, "2024-01-02": True,
     }  # fmt: skip
@@ -201,7 +202,8 @@ def test_a_day_whose_window_has_a_gap_is_not_computed_and_says_which_day_is_miss
     assert not result.success
     failures = platform.failures(result)
     assert set(failures) == {"metrics__customer_retention_rate"}
-    assert "cleaned/orders was never computed for 2024-01-01" in failures[
-        "metrics__customer_retention_rate"
-    ]
+    assert (
+        "cleaned/orders was never computed for 2024-01-01"
+        in failures["metrics__customer_retention_rate"]
+    )
     assert platform.statuses("metrics/total_orders", day, day) == {"2024-01-03": "MATERIALIZED"}

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 DATASETS: dict[str, Dataset] = {
     dataset.path: dataset for dataset in (*RAW, *CLEANED, *(metric.dataset for metric in METRICS))
 }
-FILES = sorted(path.relative_to(SQL_FOLDER).with_suffix("").as_posix() for path in SQL_FOLDER.rglob("*.sql"))
+FILES = sorted(
+    path.relative_to(SQL_FOLDER).with_suffix("").as_posix() for path in SQL_FOLDER.rglob("*.sql")
+)
 
 INPUTS = {
     "cleaned/customers": ("raw/customers",),
@@ -120,7 +122,7 @@ def lineage(path: str) -> dict[str, list[str]]:
 
 
 def test_every_file_is_a_dataset_and_every_metric_has_its_file() -> None:
-    assert FILES == sorted(INPUTS)
+    assert sorted(INPUTS) == FILES
     assert {f"metrics/{metric.name}" for metric in METRICS} == {
         file for file in FILES if file.startswith("metrics/")
     }

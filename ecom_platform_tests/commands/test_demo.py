@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ecom_platform.settings import CODE_LOCATION
 from ecom_platform_tests.commands.harness import ecom
 
 if TYPE_CHECKING:
@@ -60,10 +57,9 @@ def test_the_demo_shows_its_figures_and_every_command_it_names_works(
 
     named = [line.strip() for line in lines if line.startswith("    ")]
     name = shlex.quote(folder.name)
-    assert (named[0], named[-1]) == (
-        f"ecom dev --folder {name}",
-        f"ecom demo --folder {name} --stop",
-    )
+    # Beside the Python in use where that one is not on PATH.
+    assert named[0].endswith(f"ecom dev --folder {name}")
+    assert named[-1].endswith(f"ecom demo --folder {name} --stop")
     assert [command.split()[:2] for command in named[2:4]] == [["ecom", "show"], ["ecom", "doctor"]]
     (tmp_path / ".env").unlink()
     tried = subprocess.run(
@@ -85,36 +81,6 @@ def test_a_demo_that_cannot_be_kept_there_says_so() -> None:
 
     assert (done.code, done.out) == (1, "")
     assert "Error: The demo database cannot be kept in /dev/null/demo" in done.err
-
-
-def test_dev_opens_dagster_on_the_environment(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]  # free again at the end of the block
-    with subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "from ecom_platform.cli import main; main()",
-            "dev",
-            "--port",
-            str(port),
-        ],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        try:
-            answer = _ask(f"http://127.0.0.1:{port}/graphql", QUERY, process)
-        finally:
-            process.send_signal(signal.SIGINT)
-
-    assert {"path": ["metrics", "total_revenue"]} in [
-        node["assetKey"] for node in answer["assetNodes"]
-    ]
-    locations = {node["repository"]["location"]["name"] for node in answer["assetNodes"]}
-    assert locations == {CODE_LOCATION}
-    assert (tmp_path / "dagster.yaml").exists()
 
 
 def _ask(address: str, query: str, process: subprocess.Popen[bytes]) -> Any:

@@ -64,7 +64,9 @@ def write(folder: Path, day: str, **columns: Any) -> Path:
 def read(connection: Connection, declared: Dataset, files: dict[str, Path]) -> list[Any]:
     """Return all rows of some partitions, in order of days."""
     add_view(connection, Partitions(declared, files))
-    return connection.execute(f"SELECT * FROM metrics.{quote(declared.name)} ORDER BY date").fetchall()
+    return connection.execute(
+        f"SELECT * FROM metrics.{quote(declared.name)} ORDER BY date"
+    ).fetchall()
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,9 @@ def test_more_than_fits_in_memory_is_spilled_to_scratch(tmp_path: Path) -> None:
 def test_what_cannot_be_done_in_the_memory_says_which_setting_to_raise(tmp_path: Path) -> None:
     with (
         engine(tmp_path, engine_memory="20MB", engine_threads=1).connect() as connection,
-        pytest.raises(EngineError, match="metrics/things: the engine's memory does not suffice") as e,
+        pytest.raises(
+            EngineError, match="metrics/things: the engine's memory does not suffice"
+        ) as e,
     ):
         create_result(
             connection,
@@ -123,7 +127,9 @@ def test_what_cannot_be_done_in_the_memory_says_which_setting_to_raise(tmp_path:
 def test_every_cursor_counts_in_utc(connection: Connection) -> None:
     add_table(connection, "now", pa.table({"instant": [datetime(2024, 7, 1, 23, 30, tzinfo=UTC)]}))
     for cursor in (connection, connection.cursor()):
-        ((day,),) = cursor.execute("SELECT CAST(instant AS DATE)::VARCHAR FROM settings.now").fetchall()
+        ((day,),) = cursor.execute(
+            "SELECT CAST(instant AS DATE)::VARCHAR FROM settings.now"
+        ).fetchall()
         assert day == "2024-07-01"
 
 
@@ -223,7 +229,7 @@ def test_half_a_cent_is_rounded_away_from_zero(connection: Connection) -> None:
     create_result(
         connection,
         dataset(("amount", Type.MONEY)),
-        f"SELECT a::DECIMAL(38, 9) AS amount, DATE '2024-01-01' AS date FROM (VALUES {amounts}) t(a)",
+        f"SELECT n::DECIMAL(38, 9) AS amount, today() AS date FROM (VALUES {amounts}) AS t(n)",
         table="result",
     )
     found = connection.execute("SELECT amount FROM result ORDER BY amount").fetchall()
@@ -234,7 +240,9 @@ def test_half_a_cent_is_rounded_away_from_zero(connection: Connection) -> None:
 def test_a_result_without_a_declared_column_is_refused(
     connection: Connection, missing: str
 ) -> None:
-    columns = "SELECT * EXCLUDE (%s) FROM (SELECT 1 AS id, 2 AS share, 3 AS amount, today() AS date)"
+    columns = (
+        "SELECT * EXCLUDE (%s) FROM (SELECT 1 AS id, 2 AS share, 3 AS amount, today() AS date)"
+    )
     with pytest.raises(EngineError, match=f"metrics/things: the SQL gives no column {missing}"):
         create_result(connection, THINGS, columns % missing, table="result")
 

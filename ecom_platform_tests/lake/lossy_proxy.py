@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 Loss = Literal["request", "answer", "busy"]
 
@@ -41,7 +41,7 @@ class LossyProxy:
 
 
 @contextmanager
-def lossy_proxy(server: str, method: str, losses: list[Loss]) -> Iterator[tuple[str, LossyProxy]]:
+def lossy_proxy(server: str, method: str, losses: list[Loss]) -> Generator[tuple[str, LossyProxy]]:
     """Run a proxy; yield its address and what it counts."""
     proxy = LossyProxy(server, method, losses)
 
@@ -82,7 +82,7 @@ def lossy_proxy(server: str, method: str, losses: list[Loss]) -> Iterator[tuple[
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = forward  # noqa: N815
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
     listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

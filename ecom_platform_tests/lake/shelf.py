@@ -48,8 +48,8 @@ def sales(*rows: str) -> str:
     values = ", ".join(f"({row})" for row in rows)
     return f"""
         SELECT
-            id, region, amount, sold_at::TIMESTAMPTZ AS sold_at, DATE '2020-02-29' AS day, 3 AS pieces,
-            0.5 AS share, true AS gift, CAST(sold_at[1:10] AS DATE) AS date
+            id, region, amount, sold_at::TIMESTAMPTZ AS sold_at, DATE '2020-02-29' AS day,
+            3 AS pieces, 0.5 AS share, true AS gift, CAST(sold_at[1:10] AS DATE) AS date
         FROM (VALUES {values}) AS sales(id, region, amount, sold_at)
     """
 

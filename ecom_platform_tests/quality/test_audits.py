@@ -46,7 +46,9 @@ def good(day: str, number: int = 1) -> str:
 def strict(*rows: str, change: str = "") -> str:
     """Return a query over good rows of each day, of which some columns are changed."""
     every = sales(*(good(day) for day in DAYS), *rows)
-    note = f"SELECT *, NULL::VARCHAR AS note, 1 AS buyer, 'a@example.invalid' AS email FROM ({every})"
+    note = (
+        f"SELECT *, NULL::VARCHAR AS note, 1 AS buyer, 'a@example.invalid' AS email FROM ({every})"
+    )
     return f"SELECT * REPLACE ({change}) FROM ({note})" if change else note
 
 

@@ -117,7 +117,10 @@ def test_an_address_in_a_missing_header_is_not_repeated() -> None:
         (b"\xef\xbb\xbf", "has no header line"),
         (b"<?xml version='1.0'?><Error/>", "is an XML or HTML page"),
         (b"\xef\xbb\xbf<!DOCTYPE html>", "is an XML or HTML page"),
-        (gzip.compress(HEADER.encode(), mtime=0), "is compressed by gzip, so its name should end in .gz"),
+        (
+            gzip.compress(HEADER.encode(), mtime=0),
+            "is compressed by gzip, so its name should end in .gz",
+        ),
         (b"PK\x03\x04 a workbook", "is a ZIP or Excel file"),
         (b"PAR1 columns", "is a Parquet file"),
         (HEADER.encode("utf-16"), "is UTF-16"),

@@ -8,8 +8,7 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
@@ -122,17 +121,20 @@ def choose_days(page: Page, button: str, days: str) -> Locator:
 
 
 def launch_backfill(page: Page, dialog: Locator) -> str:
-    """Launch what was chosen, and go to the backfill; return its id."""
-    return _launch(page, dialog, "**/runs/b/*")
+    """Launch what was chosen; return the id of the backfill."""
+    answer = _launch(page, dialog, "LaunchPartitionBackfill")
+    expect(page.get_by_text("Created backfill")).to_be_visible()
+    return answer["launchPartitionBackfill"]["backfillId"]
 
 
 def launch_run(page: Page, dialog: Locator) -> str:
-    """Launch what was chosen, one day, and go to the run; return its id."""
-    return _launch(page, dialog, "**/runs/*")
+    """Launch what was chosen, one day; return the id of the run."""
+    answer = _launch(page, dialog, "LaunchPipelineExecution")
+    expect(page.get_by_text("Launched run")).to_be_visible()
+    return answer["launchPipelineExecution"]["run"]["id"]
 
 
-def _launch(page: Page, dialog: Locator, address: str) -> str:
-    dialog.get_by_role("button", name="Launch").click()
-    page.get_by_text("View", exact=True).click()
-    page.wait_for_url(address)
-    return urlsplit(page.url).path.rpartition("/")[2]
+def _launch(page: Page, dialog: Locator, mutation: str) -> dict[str, Any]:
+    with page.expect_response(lambda answer: mutation in (answer.request.post_data or "")) as found:
+        dialog.get_by_role("button", name="Launch").click()
+    return found.value.json()["data"]

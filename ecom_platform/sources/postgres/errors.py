@@ -30,6 +30,7 @@ _ZONES = (
     "Set ECOM_TIMEZONE and ECOM_SOURCE_TIMEZONE to zones the server knows: "
     "SELECT name FROM pg_timezone_names."
 )
+_CHECK = "Check ECOM_SOURCE, and the server's log."
 _FEWER = "Lower ECOM_SOURCE_CONNECTIONS, or allow the database user more connections."
 
 #: What is said where there is no connection -> whether it may pass, what to do. There is no code
@@ -77,13 +78,12 @@ def explain_refusal(address: Address) -> Generator[None]:
             # libpq quotes what it does not understand, which can be a piece of a password.
             raise invalid_address() from None
         reason = _reason(text, address)
-        for said, may_pass, hint in _REFUSALS:
-            if re.search(said, reason):
-                break
-        else:
-            # What a server says in another language is most often that it lets nobody in.
-            may_pass = "FATAL" not in text
-            hint = _TRY_LATER if may_pass else "Check ECOM_SOURCE, and the server's log."
+        # What a server says in another language is most often that it lets nobody in.
+        by_default = (False, _CHECK) if "FATAL" in text else (True, _TRY_LATER)
+        may_pass, hint = next(
+            ((may_pass, hint) for said, may_pass, hint in _REFUSALS if re.search(said, reason)),
+            by_default,
+        )
         kind = SourceUnavailableError if may_pass else SourceError
         raise kind(f"{address.name} cannot be connected to: {reason}.", hint=hint) from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -281,13 +282,17 @@ def test_a_role_with_too_few_connections_is_told_which_setting_helps(
     database.create()
     user = urlsplit(reader).username
     database.execute(
-        f"grant select on orders, customers to {user}; alter role {user} connection limit 1;"
+        f"grant select on orders, customers to {user}; alter role {user} connection limit 2;"
         "insert into orders select n, null, 1, '2024-01-01+00'::timestamptz + n * interval '1 "
         "minute' from generate_series(1, 60000) n; analyze"
     )
     with pytest.raises(SourceUnavailableError, match="too many connections") as caught:
         Database(reader).read("orders", "2024-01-01", "2024-12-31")
     assert "ECOM_SOURCE_CONNECTIONS" in caught.value.hint
+    deadline = time.monotonic() + 10
+    while database.execute("select pid from pg_stat_activity where usename = %s", user):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)  # the server lets go of a connection a little later
     one = Database(reader).read("orders", "2024-01-01", "2024-12-31", source_connections=1)
     assert len(one) == 60_000
 

@@ -96,6 +96,30 @@ def test_a_parent_that_is_there_twice_does_not_double_its_rows(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "index",
+    [
+        "create unique index on orders (id, created_at)",
+        "create unique index on orders (id) where created_at < '2000-01-01'",
+        (
+            "alter table orders add unique (id); create table more_orders () inherits (orders);"
+            "insert into more_orders select * from orders"
+        ),
+    ],
+)
+def test_only_an_index_on_all_ids_and_nothing_else_proves_them_unique(
+    database: Database, index: str
+) -> None:
+    database.create(orders_id="bigint")
+    database.insert("orders", (1, None, 1, NOON))
+    database.execute(index)
+    if "inherits" not in index:
+        database.insert("orders", (1, None, 1, "2024-03-02 12:00+00"))
+    database.insert("payments", (1, 1, 1, "paid", NOON))
+    assert len(database.read("orders", *YEAR)) == 2
+    assert len(database.read("payments", *YEAR)) == 1
+
+
 def test_totals_are_of_each_day_and_unrounded(database: Database) -> None:
     database.create(orders_total_amount="numeric", payments_amount="numeric")
     database.insert("customers", (1, None, None, "2020-01-01"), (2, None, None, None))
