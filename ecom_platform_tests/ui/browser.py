@@ -16,7 +16,7 @@ from playwright.sync_api import expect, sync_playwright
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from playwright.sync_api import Browser, FloatRect, Locator, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -88,12 +88,11 @@ def watched_page(browser: Browser, width: int = WIDTH, height: int = HEIGHT) -> 
     assert not wrong
 
 
-def screenshot(page: Page, name: str, height: int | None = None) -> None:
-    """Keep what the page shows, once it stands still; or the upper part of it, in pixels."""
+def screenshot(page: Page, name: str) -> None:
+    """Keep what the page shows, once it stands still."""
     page.mouse.move(0, 0)
-    clip: FloatRect | None = height and {"x": 0, "y": 0, "width": WIDTH, "height": height} or None
     before = None
-    while (now := page.screenshot(clip=clip)) != before:
+    while (now := page.screenshot()) != before:
         before = now
         page.wait_for_timeout(400)
     (FOLDER / f"{name}.png").write_bytes(now)
