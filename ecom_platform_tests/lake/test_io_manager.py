@@ -261,29 +261,6 @@ def test_a_second_run_changes_nothing_and_says_so(platform: Platform, shop: Shop
     assert said == {day: "yes" if day == DAYS[2] else "no," for day in DAYS}
 
 
-def test_frames_are_exact(platform: Platform, shop: Shop) -> None:
-    big = 2**53 + 1
-    shop.visits = {
-        DAYS[0]: [
-            visit(1, visitor=big, spent=Decimal("9999999999999999.99"), is_first=None),
-            visit(2, visitor=None, spent=None, born=None, clicks=None, seen_at=None),
-            visit(3, visitor=-7, page='it\'s "é"\n', weight=float("nan")),
-        ]
-    }
-    # Also when pandas itself has made floats of ids beside NULL.
-    platform.run(FIRST, FIRST, VISITS.path, BY_FRAME.path)
-    (given,) = shop.given
-    given = given.sort_values("id")
-    assert given["visitor"].tolist() == [big, pd.NA, -7]
-    assert str(given["visitor"].dtype) == str(given["clicks"].dtype) == "Int64"
-    assert given["spent"].tolist() == [Decimal("9999999999999999.99"), None, Decimal("1.10")]
-    assert str(given["seen_at"].dtype) == "datetime64[us, UTC]"
-    assert given["born"].tolist() == [date(2020, 2, 29), None, date(2020, 2, 29)]
-    assert given["date"].tolist() == [FIRST] * 3
-    assert given["is_first"].tolist() == [pd.NA, True, True]
-    assert given["page"].tolist() == ["/", "/", 'it\'s "é"\n']
-
-
 def test_text_ids_stay_text(platform: Platform, shop: Shop) -> None:
     shop.visits = {DAYS[0]: [visit(1, id="007", visitor="00"), visit(2, id="7")]}
     platform.run(FIRST, FIRST, VISITS.path, BY_FRAME.path)

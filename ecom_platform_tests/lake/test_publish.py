@@ -19,7 +19,7 @@ from pyarrow import dataset as arrow_dataset
 from pyarrow import parquet
 
 from ecom_platform.datasets import Column, Dataset, Type
-from ecom_platform.engines.duckdb import add_view, create_result, text
+from ecom_platform.engines.duckdb import text
 from ecom_platform.errors import LakeError, MissingPartitionError
 from ecom_platform_tests.lake.shelf import DAYS, NO_SALES, SALES, Run, sales, with_columns
 
@@ -343,20 +343,6 @@ def test_a_damaged_day_is_named_and_publishing_it_again_mends_it(
 
     assert Run(address).changed(TWO_DAYS) == [False, True, False]
     assert len(run.rows()) == 3
-
-
-def test_a_day_with_damaged_pages_is_named(address: str) -> None:
-    run = Run(address)
-    run.publish(TWO_DAYS)
-    content = bytearray(run.file(FIRST).read_bytes())
-    middle = slice(4, len(content) // 3)
-    content[middle] = b"\xff" * len(content[middle])
-    overwrite(run, FIRST, bytes(content))
-    fresh = Run(address)
-    with fresh.engine.connect() as connection:
-        add_view(connection, fresh.lake.table(SALES, DAYS).partitions())
-        with pytest.raises(LakeError, match=f"metrics/sales/date={FIRST}/data.parquet is damaged"):
-            create_result(connection, SALES, "SELECT * FROM metrics.sales", table="result")
 
 
 @pytest.mark.parametrize(
