@@ -14,13 +14,13 @@ from pathlib import Path
 from ecom_platform.errors import SettingsError
 
 # Neither Python nor RE2 has a class of all letters that the other has too, so these say which
-# ASCII characters are none of a part; all others, as of jörg@müller.example, may be.
-_LOCAL = r"[^\x00-\x20!\"#$&()*,/:;<=>?@\[\\\]^`{|}~\x7f]"
-_LABEL = r"[^\x00-,./:-@\[-`{-\x7f]"
+# ASCII characters are none of a part; all others, as of jörg@müller.example, may be. The … is
+# what `redact` leaves of credentials.
+_PART = r"[^\x00-\x20!\"#$&()*,/:;<=>?@\[\\\]^`{|}~\x7f…]"
 _LETTER = r"[^\x00-@\[-`{-\x7f]"
 
 #: What an e-mail address looks like, for Python and for SQL (RE2) alike.
-EMAIL_PATTERN = f"{_LOCAL}+@{_LABEL}+([.]{_LABEL}+)*[.]{_LETTER}{{2,}}"
+EMAIL_PATTERN = f"{_PART}+@{_PART}+[.]{_LETTER}{{2,}}"
 _EMAIL = re.compile(EMAIL_PATTERN)
 #: A password may hold an @ or a slash that should have been escaped.
 _CREDENTIALS = re.compile(r"(?<=://)([^\s/:@]*:\S*|[^\s/@]+)@")
