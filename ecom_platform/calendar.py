@@ -13,12 +13,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
 from dagster import DailyPartitionsDefinition
 
 from ecom_platform.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 ONE_DAY = timedelta(days=1)
 
@@ -56,6 +57,23 @@ class Calendar:
     def bounds(self, first: date, last: date) -> tuple[datetime, datetime]:
         """Return the half-open UTC interval of the business days `first` to `last`."""
         return self.start_of(first), self.start_of(last + ONE_DAY)
+
+    def table(self, days: Iterable[str]) -> pa.Table:
+        """Return the half-open bounds of days for SQL: `date`, `starts_at`, `ends_at`.
+
+        SQL takes them from here since DuckDB's own timezone data differ from Python's for
+        some zones.
+        """
+        dates = [date.fromisoformat(day) for day in days]
+        bounds = [self.bounds(day, day) for day in dates]
+        instants = pa.timestamp("us", tz="UTC")
+        return pa.table(
+            {
+                "date": pa.array(dates, pa.date32()),
+                "starts_at": pa.array([start for start, _ in bounds], instants),
+                "ends_at": pa.array([end for _, end in bounds], instants),
+            }
+        )
 
     def last_closed(self, now: datetime | None = None) -> date:
         """Return the newest business day that is over."""

@@ -93,7 +93,7 @@ def _clean(
         add_email_key(connection, engine.settings)
     add_view(connection, rows.partitions(), "source_rows")
     raw = f"raw.{rows.dataset.name}"
-    with explain_sql_errors(cleaned):
+    with explain_sql_errors(connection, cleaned):
         connection.execute(
             f"CREATE TABLE {raw} AS SELECT row_number() OVER () AS row_id, * FROM ("
             "SELECT DISTINCT * FROM source_rows WHERE date IN (SELECT date FROM settings.days))"

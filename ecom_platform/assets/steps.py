@@ -68,11 +68,12 @@ def unready_days(table: LakeTable, days: Iterable[str], lookback: int = 0) -> di
     reasons: dict[str, str] = {}
     for day in days:
         first = _days_before(day, lookback)
-        absent = next((gap for gap in missing if first <= gap <= day), None)
+        absent = [gap for gap in missing if first <= gap <= day]
         if day in table.failed:
             reasons[day] = f"{path} of this day failed in this run"
         elif absent:
-            reasons[day] = f"{path} was never computed for {absent}; materialize it first"
+            span = absent[0] if len(absent) == 1 else f"{absent[0]} to {absent[-1]}"
+            reasons[day] = f"{path} was never computed for {span}; materialize it first"
     return reasons
 
 
@@ -86,18 +87,9 @@ def add_settings(connection: Connection, settings: Settings, days: Sequence[str]
     `days` (date, starts_at, ends_at), `calendar` (first_day), `retention` (days),
     `payment_status_words` (word, status), `void_order_statuses` (status).
     """
-    dates = [date.fromisoformat(day) for day in days]
-    bounds = [settings.calendar.bounds(day, day) for day in dates]
-    instants = pa.timestamp("us", tz="UTC")
     words = settings.payment_status_words
     tables = {
-        "days": pa.table(
-            {
-                "date": pa.array(dates, pa.date32()),
-                "starts_at": pa.array([start for start, _ in bounds], instants),
-                "ends_at": pa.array([end for _, end in bounds], instants),
-            }
-        ),
+        "days": settings.calendar.table(days),
         "calendar": pa.table({"first_day": pa.array([settings.start_date], pa.date32())}),
         "retention": pa.table({"days": pa.array([settings.retention_days], pa.int32())}),
         "payment_status_words": pa.table(

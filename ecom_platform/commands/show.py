@@ -98,7 +98,7 @@ def open_days(
                 hint=f"Run: ecom run --from {first} --to {last}",
             )
         engine = Engine(settings, Path(scratch), folders)
-        with explain_sql_errors(dataset), engine.connect() as connection:
+        with engine.connect() as connection, explain_sql_errors(connection, dataset):
             add_view(connection, table.partitions(), "days")
             yield connection, [day for day in days if day.isoformat() in table.missing]
 

@@ -33,8 +33,8 @@ _ID_CASTS: dict[str, str] = {
     **dict.fromkeys(_SMALL_INTEGERS, "BIGINT"), "UUID": "VARCHAR", '"NULL"': "VARCHAR"
 }  # fmt: skip
 
-#: A file of the lake in an error of DuckDB's, whether it lies in the lake or was fetched.
-_LAKE_FILE = re.compile(r'"[^"]*?(\w+/\w+/date=\d{4}-\d\d-\d\d)/data\.parquet"')
+#: A file of the lake, whether it lies there or was fetched, in the SQL of a view.
+_LAKE_FILE = re.compile(r"'((?:[^']|'')*?(\w+/\w+/date=\d{4}-\d\d-\d\d/data\.parquet))'")
 
 
 class Engine:
@@ -182,7 +182,7 @@ def create_result(connection: Connection, dataset: Dataset, query: str, *, table
         EngineError: The query does not run, or gives no such column.
         LakeError: A file that it reads is damaged.
     """
-    with explain_sql_errors(dataset):
+    with explain_sql_errors(connection, dataset):
         found = connection.execute(f"DESCRIBE SELECT * FROM ({query})").fetchall()
         kinds = {str(name): str(kind) for name, kind, *_ in found}
         for name in (*(column.name for column in dataset.columns), "date"):
@@ -205,8 +205,12 @@ def create_result(connection: Connection, dataset: Dataset, query: str, *, table
 
 
 @contextmanager
-def explain_sql_errors(dataset: Dataset) -> Generator[None]:
+def explain_sql_errors(connection: Connection, dataset: Dataset) -> Generator[None]:
     """Turn DuckDB's errors into ones that name the dataset and what to do.
+
+    Args:
+        connection: Where the SQL runs, on views of the lake's files.
+        dataset: What the SQL computes.
 
     Raises:
         EngineError: The SQL does not run, or not in the engine's memory.
@@ -220,13 +224,26 @@ def explain_sql_errors(dataset: Dataset) -> Generator[None]:
             hint="Raise ECOM_ENGINE_MEMORY, or run fewer days at once.",
         ) from error
     except duckdb.Error as error:
-        damaged = _LAKE_FILE.search(str(error))
+        damaged = _find_damaged(connection)
         if damaged:
-            raise _damaged(f"{damaged[1]}/data.parquet") from error
+            raise _damaged(damaged) from error
         raise EngineError(
             f"{dataset.path}: the SQL does not run: {_first_line(error)}",
             hint="Correct the SQL file or the declaration.",
         ) from error
+
+
+def _find_damaged(connection: Connection) -> str | None:
+    """Return the file of the connection's views that cannot be read: DuckDB often names none."""
+    found = connection.execute("SELECT sql FROM duckdb_views() WHERE NOT internal").fetchall()
+    for file, path in (match for (sql,) in found for match in _LAKE_FILE.findall(sql)):
+        try:
+            with parquet.ParquetFile(file.replace("''", "'")) as opened:
+                for _ in opened.iter_batches():
+                    pass
+        except (OSError, ValueError):
+            return path
+    return None
 
 
 def _damaged(path: str) -> LakeError:

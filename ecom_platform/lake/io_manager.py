@@ -73,7 +73,7 @@ class LakeIOManager(dg.IOManager):
             unready |= _days_that_need(context, table.missing)
             failed = f"{dataset.path} of this day failed in this run"
             unready |= dict.fromkeys(table.failed, failed)
-            with self._engine.connect() as connection, explain_sql_errors(dataset):
+            with self._engine.connect() as connection, explain_sql_errors(connection, dataset):
                 add_view(connection, table.partitions(), "frame")
                 rows = connection.sql("SELECT * FROM frame").to_arrow_table()
             return rows.to_pandas(date_as_object=True, types_mapper=_EXACT.get)
@@ -203,7 +203,8 @@ def _failure(dataset: Dataset, report: Report) -> dg.Failure:
     listed = [*reasons[:SHOWN_DAYS], *([f"… and {more} more days"] if more > 0 else [])]
     summary = (
         f"{len(reasons)} of {total} days of {dataset.path} were not published; "
-        "their last good versions stay."
+        "their last good versions stay. Mend what the reasons name, then materialize these "
+        "days again."
     )
     return dg.Failure(
         "\n".join([summary, *listed]),

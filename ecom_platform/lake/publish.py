@@ -216,7 +216,7 @@ class Lake:
         columns = ", ".join(quote(column.name) for column in dataset.columns)
         order = ", ".join(quote(column) for column in dataset.order) or "ALL"
         footer = ", ".join(f"{quote(key)}: {text(value)}" for key, value in facts.items())
-        with explain_sql_errors(dataset):
+        with explain_sql_errors(cursor, dataset):
             cursor.execute(
                 f"COPY (SELECT {columns} FROM {table} WHERE date = {text(day)} ORDER BY {order}) "
                 f"TO {text(str(file))} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, "

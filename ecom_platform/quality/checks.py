@@ -178,8 +178,8 @@ _PAYMENTS_ADD_UP = Check(
         FROM cleaned.payments GROUP BY date
     ) AS cleaned USING (date)
     WHERE
-        statuses.payments IS DISTINCT FROM cleaned.payments
-        OR statuses.amount IS DISTINCT FROM cleaned.amount
+        coalesce(statuses.payments, 0) <> coalesce(cleaned.payments, 0)
+        OR coalesce(statuses.amount, 0) <> coalesce(cleaned.amount, 0)
     """,
     reads=("metrics/payment_status", "cleaned/payments"),
 )

@@ -82,7 +82,8 @@ class Shop:
             for day in days
             for row in self.visits.get(day, [])
         ]
-        return pd.DataFrame(rows, columns=columns)
+        # Of objects: pandas itself would make floats of ids beside None.
+        return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
 def total(frame: pd.DataFrame) -> pd.DataFrame:
@@ -259,6 +260,36 @@ def test_a_second_run_changes_nothing_and_says_so(platform: Platform, shop: Shop
     }  # fmt: skip
     said = {day: facts["changed"][:3] for day, facts in metadata(platform, VISITS.path).items()}
     assert said == {day: "yes" if day == DAYS[2] else "no," for day in DAYS}
+
+
+def test_frames_are_exact(platform: Platform, shop: Shop) -> None:
+    big = 2**53 + 1
+    shop.visits = {
+        DAYS[0]: [
+            visit(1, visitor=big, spent=Decimal("9999999999999999.99"), is_first=None),
+            visit(2, visitor=None, spent=None, born=None, clicks=None, seen_at=None),
+            visit(3, visitor=-7, page='it\'s "é"\n', weight=float("nan")),
+        ]
+    }
+    platform.run(FIRST, FIRST, VISITS.path, BY_FRAME.path)
+    (given,) = shop.given
+    given = given.sort_values("id")
+    assert given["visitor"].tolist() == [big, pd.NA, -7]
+    assert str(given["visitor"].dtype) == str(given["clicks"].dtype) == "Int64"
+    assert given["spent"].tolist() == [Decimal("9999999999999999.99"), None, Decimal("1.10")]
+    assert str(given["seen_at"].dtype) == "datetime64[us, UTC]"
+    assert given["born"].tolist() == [date(2020, 2, 29), None, date(2020, 2, 29)]
+    assert given["date"].tolist() == [FIRST] * 3
+    assert given["is_first"].tolist() == [pd.NA, True, True]
+    assert given["page"].tolist() == ["/", "/", 'it\'s "é"\n']
+
+
+def test_ids_that_pandas_made_floats_of_are_refused(platform: Platform, shop: Shop) -> None:
+    frame = shop.frame([])
+    frame.loc[0] = {**visit(1), "date": FIRST}
+    shop.wrong = frame.astype({"visitor": "float64"})
+    failures = platform.failures(platform.run(FIRST, FIRST, VISITS.path))
+    assert "the column visitor is DOUBLE, declared ID" in failures["raw__visits"]
 
 
 def test_text_ids_stay_text(platform: Platform, shop: Shop) -> None:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 from pyarrow import dataset as arrow_dataset
 from pyarrow import parquet
 
 from ecom_platform.datasets import Column, Dataset, Type
-from ecom_platform.engines.duckdb import text
+from ecom_platform.engines.duckdb import add_view, create_result, text
 from ecom_platform.errors import LakeError, MissingPartitionError
 from ecom_platform_tests.lake.shelf import DAYS, NO_SALES, SALES, Run, sales, with_columns
 
@@ -146,8 +147,7 @@ def _with_duckdb(lake: str) -> list[object]:
 
 
 def _with_polars(lake: str) -> list[object]:
-    polars = pytest.importorskip("polars")
-    found = polars.read_parquet(f"{lake}/metrics/sales", hive_partitioning=True).sort("id")
+    found = pl.read_parquet(f"{lake}/metrics/sales", hive_partitioning=True).sort("id")
     return [found[name].to_list() for name in ("id", "amount")] + [
         [str(day) for day in found["date"].to_list()]
     ]
@@ -343,6 +343,22 @@ def test_a_damaged_day_is_named_and_publishing_it_again_mends_it(
 
     assert Run(address).changed(TWO_DAYS) == [False, True, False]
     assert len(run.rows()) == 3
+
+
+def test_a_day_with_damaged_pages_is_named(address: str) -> None:
+    run = Run(address)
+    run.publish(TWO_DAYS)
+    file = run.file(FIRST)
+    first_column = parquet.read_metadata(file).row_group(0).column(0)
+    content = bytearray(file.read_bytes())
+    pages = slice(4, 4 + first_column.total_compressed_size)
+    content[pages] = b"\xff" * first_column.total_compressed_size
+    overwrite(run, FIRST, bytes(content))
+    fresh = Run(address)
+    with fresh.engine.connect() as connection:
+        add_view(connection, fresh.lake.table(SALES, DAYS).partitions())
+        with pytest.raises(LakeError, match=f"metrics/sales/date={FIRST}/data.parquet is damaged"):
+            create_result(connection, SALES, "SELECT * FROM metrics.sales", table="result")
 
 
 @pytest.mark.parametrize(
