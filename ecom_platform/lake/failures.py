@@ -1,7 +1,8 @@
-"""How an error of ours ends a Dagster step: retried where that may help, else failed."""
+"""How an error ends a Dagster step: retried where that may help, else failed, told redacted."""
 
 from __future__ import annotations
 
+import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ def explain_errors(retry_seconds: int | None) -> Generator[None]:
 
     Raises:
         RetryRequested: For an error that is transient.
-        Failure: For any other error of ours, without retries.
+        Failure: For any other error, without retries, and without personal data in it.
     """
     try:
         yield
@@ -33,8 +34,12 @@ def explain_errors(retry_seconds: int | None) -> Generator[None]:
         if error.transient and retry_seconds is not None:
             raise dg.RetryRequested(MAX_RETRIES, seconds_to_wait=retry_seconds) from error
         raise dg.Failure(redact(str(error)), allow_retries=False) from None
-    except RuntimeError as error:
+    except Exception as error:
         # DuckDB's word for Ctrl-C and SIGTERM, which must end the run and not just the step.
-        if str(error) != "Query interrupted":
-            raise
-        raise KeyboardInterrupt from error
+        if isinstance(error, RuntimeError) and str(error) == "Query interrupted":
+            raise KeyboardInterrupt from error
+        raise dg.Failure(
+            redact(f"{type(error).__name__}: {error}"),
+            metadata={"traceback": redact(traceback.format_exc())},
+            allow_retries=False,
+        ) from None
