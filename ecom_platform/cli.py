@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, cast
 
 import typer
+from dotenv import load_dotenv
 
 from ecom_platform import __version__
 from ecom_platform.errors import EcomError
@@ -207,6 +208,8 @@ def dev(
 
 def main() -> None:
     """Run the command line; an error is one message, and its traceback only with --debug."""
+    # For the variables that are not the platform's own, too: AWS_*, DAGSTER_HOME.
+    load_dotenv(".env")
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:

@@ -127,13 +127,17 @@ def test_a_bad_setting_is_named_by_its_variable(
     assert "Mars" not in done.err
 
 
-def test_settings_can_stand_in_a_file(tmp_path: Path, command: Call) -> None:
-    (tmp_path / ".env").write_text("ECOM_START_DATE=2024-03-02\n")
+def test_settings_can_stand_in_a_file_and_variables_of_others_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DAGSTER_HOME")
+    (tmp_path / ".env").write_text(f"ECOM_START_DATE=2024-03-02\nDAGSTER_HOME={tmp_path}/home\n")
+    (tmp_path / "home").mkdir()
 
-    done = command("run", *DAYS)
+    done = ecom("doctor")
 
-    assert done.code == 1
-    assert "2024-03-01 is before the first partition, 2024-03-02" in done.err
+    assert "days in UTC from 2024-03-02" in done.out
+    assert f"{tmp_path}/home has no dagster.yaml yet" in " ".join(done.out.split())
 
 
 def test_what_takes_seconds_to_import_is_not_imported_for_help(

@@ -138,8 +138,8 @@ def _read_csv(
         other in header[0] for other in {",", ";", "\t", "|"} - {delimiter}
     ):
         raise BrokenFileError(
-            f"the header is one field; is the delimiter not {delimiter!r}, as "
-            "ECOM_SOURCE_DELIMITER says?",
+            f"the header is one field: the delimiter is not {delimiter!r}, as "
+            "ECOM_SOURCE_DELIMITER says",
             1,
         )
     require_columns(columns, header, line=1)
