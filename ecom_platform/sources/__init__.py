@@ -22,7 +22,7 @@ def open_source(settings: Settings) -> Source:
 
         return DatabaseSource(settings)
     if settings.source_kind in ("file", "s3"):
-        from ecom_platform.sources.files import FilesSource
+        from ecom_platform.sources.files.source import FilesSource
 
         return FilesSource(settings)
     raise SettingsError(

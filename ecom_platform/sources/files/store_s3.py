@@ -22,7 +22,7 @@ from ecom_platform.errors import (
     SourceUnavailableError,
 )
 from ecom_platform.object_store import explain_s3_error, open_s3
-from ecom_platform.sources.file_store import Fetched, StoredFile, replaced
+from ecom_platform.sources.files.store import Fetched, StoredFile, replaced
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -80,7 +80,7 @@ def open_store(address: str) -> FileStore:
         SourceError: There is no such folder, or the address names no bucket.
     """
     if address.startswith("s3://"):
-        from ecom_platform.sources.file_store_s3 import Bucket
+        from ecom_platform.sources.files.store_s3 import Bucket
 
         return Bucket(address)
     return Folder(Path(unquote(urlsplit(address).path)))

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from ecom_platform.errors import SourceError
 from ecom_platform.privacy import redact
-from ecom_platform.sources.file_formats import SUFFIXES
+from ecom_platform.sources.files.formats import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ecom_platform.sources.file_store import FileStore, StoredFile
+    from ecom_platform.sources.files.store import FileStore, StoredFile
 
 _DAY_FOLDER = re.compile(r"date=(\d{4}-\d{2}-\d{2})", re.ASCII)
 _SHOWN = 20

@@ -1,6 +1,6 @@
 """The shop as files, in a folder or in S3: the source, and what the doctor says of it.
 
-Rows are read in `file_snapshot.py`; layouts, formats and SQL have modules of their own.
+Rows are read in `snapshot.py`; layouts, formats and SQL have modules of their own.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import duckdb
 
 from ecom_platform.errors import SettingsError, SourceError
 from ecom_platform.settings import SOURCE_COLUMNS
-from ecom_platform.sources.file_faults import BrokenFileError
-from ecom_platform.sources.file_formats import read_rows
-from ecom_platform.sources.file_layout import find_layout, suffix_of
-from ecom_platform.sources.file_snapshot import FilesSnapshot
-from ecom_platform.sources.file_sql import FileSql
-from ecom_platform.sources.file_store import open_store
+from ecom_platform.sources.files.faults import BrokenFileError
+from ecom_platform.sources.files.formats import read_rows
+from ecom_platform.sources.files.layout import find_layout, suffix_of
+from ecom_platform.sources.files.snapshot import FilesSnapshot
+from ecom_platform.sources.files.sql import FileSql
+from ecom_platform.sources.files.store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from ecom_platform.settings import Settings
-    from ecom_platform.sources.file_layout import Layout
-    from ecom_platform.sources.file_store import FileStore
+    from ecom_platform.sources.files.layout import Layout
+    from ecom_platform.sources.files.store import FileStore
 
 
 class FilesSource:

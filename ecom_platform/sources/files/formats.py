@@ -24,12 +24,12 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecom_platform.sources.file_faults import (
+from ecom_platform.sources.files.faults import (
     BrokenFileError,
     refuse_other_kinds,
     require_columns,
 )
-from ecom_platform.sources.file_parquet import read_parquet
+from ecom_platform.sources.files.parquet import read_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence

@@ -17,8 +17,8 @@ from pyarrow import parquet
 from ecom_platform.datasets import RAW, Type
 from ecom_platform.errors import SettingsError, SourceError, SourceUnavailableError
 from ecom_platform.sources.base import Totals
-from ecom_platform.sources.files import FilesSource
-from ecom_platform_tests.sources.file_shop import (
+from ecom_platform.sources.files.source import FilesSource
+from ecom_platform_tests.sources.files.file_shop import (
     DAY,
     START,
     TYPICAL,

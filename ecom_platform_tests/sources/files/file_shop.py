@@ -17,13 +17,13 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from ecom_platform.settings import SOURCE_COLUMNS, Settings
-from ecom_platform.sources.files import FilesSource
+from ecom_platform.sources.files.source import FilesSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ecom_platform.sources.base import Totals
-    from ecom_platform.sources.file_snapshot import FilesSnapshot
+    from ecom_platform.sources.files.snapshot import FilesSnapshot
 
 START = date(2026, 1, 1)
 DAY = date(2026, 1, 5)

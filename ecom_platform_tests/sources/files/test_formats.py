@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from ecom_platform.sources.file_faults import BrokenFileError
-from ecom_platform.sources.file_formats import read_rows
+from ecom_platform.sources.files.faults import BrokenFileError
+from ecom_platform.sources.files.formats import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,7 +95,7 @@ def test_a_byte_that_is_not_utf_8_names_its_line_and_place() -> None:
         ("id,status\n", "line 1: has no column `amount`; it has `id`, `status`"),
         ("ID,Amount,Status\n", "line 1: has no column `id`; it has `ID`, `Amount`, `Status`"),
         ("id,amount,status,id\n", "line 1: has the column `id` 2 times"),
-        ("id;amount;status\n", "line 1: the header is one field; is the delimiter not ','"),
+        ("id;amount;status\n", "line 1: the header is one field: the delimiter is not ','"),
     ],
 )
 def test_a_header_without_each_required_column_once_is_refused(header: str, said: str) -> None:

@@ -11,9 +11,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from ecom_platform.errors import SourceError, SourceUnavailableError
-from ecom_platform.sources.file_formats import SUFFIXES
-from ecom_platform.sources.files import FilesSource
-from ecom_platform_tests.sources.file_shop import (
+from ecom_platform.sources.files.formats import SUFFIXES
+from ecom_platform.sources.files.source import FilesSource
+from ecom_platform_tests.sources.files.file_shop import (
     DAY,
     TYPICAL,
     Row,

@@ -1,6 +1,6 @@
 """The texts of the source's files, each file parsed once into a scratch folder.
 
-What a file may look like is in `file_formats.py`, what its texts mean in `file_sql.py`.
+What a file may look like is in `formats.py`, what its texts mean in `sql.py`.
 """
 
 # Arrow's own annotations are partly unknown.
@@ -17,10 +17,10 @@ from pyarrow import parquet
 
 from ecom_platform.datasets import Type
 from ecom_platform.settings import SOURCE_COLUMNS
-from ecom_platform.sources.file_faults import BrokenFileError
-from ecom_platform.sources.file_formats import read_rows
-from ecom_platform.sources.file_layout import suffix_of
-from ecom_platform.sources.file_sql import DATASETS, text_schema
+from ecom_platform.sources.files.faults import BrokenFileError
+from ecom_platform.sources.files.formats import read_rows
+from ecom_platform.sources.files.layout import suffix_of
+from ecom_platform.sources.files.sql import DATASETS, text_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ecom_platform.settings import Settings
-    from ecom_platform.sources.file_store import FileStore, StoredFile
+    from ecom_platform.sources.files.store import FileStore, StoredFile
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class TextFile:
     """What became of a file.
 
     Args:
-        path: Its texts, as Parquet of `file_sql.text_schema`; not there when it is broken.
+        path: Its texts, as Parquet of `sql.text_schema`; not there when it is broken.
         rows: Number of rows.
         integers: Id columns that the file declares to be integers.
         broken: Why it cannot be read, naming file and line; empty when it could.

@@ -1,6 +1,6 @@
 """Days of a table out of its files: rows with types, parents and business days, and totals.
 
-Texts come from `file_texts.py`; the SQL that gives them meaning is in `file_sql.py`.
+Texts come from `texts.py`; the SQL that gives them meaning is in `sql.py`.
 """
 
 # Arrow's own annotations are partly unknown.
@@ -19,9 +19,9 @@ from ecom_platform.calendar import days_between
 from ecom_platform.errors import SourceError, SourceUnavailableError
 from ecom_platform.settings import SOURCE_COLUMNS
 from ecom_platform.sources.base import AMOUNT_COLUMN, Extraction, Totals
-from ecom_platform.sources.file_layout import Layout, find_layout
-from ecom_platform.sources.file_sql import PARENT, FileSql, literal, scan, text_schema
-from ecom_platform.sources.file_texts import TextFile, TextFiles
+from ecom_platform.sources.files.layout import Layout, find_layout
+from ecom_platform.sources.files.sql import PARENT, FileSql, literal, scan, text_schema
+from ecom_platform.sources.files.texts import TextFile, TextFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ecom_platform.settings import Settings
-    from ecom_platform.sources.file_store import FileStore
+    from ecom_platform.sources.files.store import FileStore
 
 _CENT = Decimal("0.01")
 #: Digits enough to add up any texts that `FileSql.totals` calls numbers.

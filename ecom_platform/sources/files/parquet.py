@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from ecom_platform.sources.file_faults import BrokenFileError, require_columns
+from ecom_platform.sources.files.faults import BrokenFileError, require_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ _ToText = Callable[[Any], Any]
 def read_parquet(
     stream: IO[bytes], columns: Sequence[str], ids: frozenset[str]
 ) -> tuple[Iterator[pa.RecordBatch], frozenset[str]]:
-    """Begin to read a Parquet file; see `file_formats.read_rows`.
+    """Begin to read a Parquet file; see `formats.read_rows`.
 
     Returns:
         The batches, and the ids that are integers.
