@@ -281,6 +281,24 @@ def test_a_scratch_folder_that_is_gone_is_said_to_be_gone(shop: Database, tmp_pa
     wait_for_none(shop)
 
 
+def test_an_interrupted_run_does_not_leave_the_database_at_work(slow: Database) -> None:
+    code = (
+        "import sys; from ecom_platform_tests.sources.postgres_database import Database\n"
+        "Database(sys.argv[1]).read('orders', '2024-03-01', tables={'orders': 'slow'})"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, slow.url],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    interrupted = while_reading(slow, lambda: process.send_signal(2))
+    _, errors = process.communicate(timeout=60)
+    interrupted.join()
+    assert "KeyboardInterrupt" in errors
+    wait_for_none(slow)
+
+
 def test_pandas_is_not_imported_to_read_a_day(database: Database) -> None:
     database.create()
     database.insert("customers", (1, None, "north", None))
