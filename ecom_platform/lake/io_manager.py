@@ -203,11 +203,13 @@ def _failure(dataset: Dataset, report: Report) -> dg.Failure:
     listed = [*reasons[:SHOWN_DAYS], *([f"… and {more} more days"] if more > 0 else [])]
     summary = (
         f"{len(reasons)} of {total} days of {dataset.path} were not published; "
-        "their last good versions stay. Mend what the reasons name, then materialize these "
-        "days again."
+        "their last good versions stay."
     )
     return dg.Failure(
         "\n".join([summary, *listed]),
-        metadata={"bad_days": dg.MetadataValue.json(sorted(report.bad_days))},
+        metadata={
+            "what to do": "Mend what the reasons name, then materialize these days again.",
+            "bad_days": dg.MetadataValue.json(sorted(report.bad_days)),
+        },
         allow_retries=False,
     )

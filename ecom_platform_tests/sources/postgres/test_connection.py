@@ -283,7 +283,9 @@ def test_a_scratch_folder_that_is_gone_is_said_to_be_gone(shop: Database, tmp_pa
 
 def test_an_interrupted_run_does_not_leave_the_database_at_work(slow: Database) -> None:
     code = (
-        "import sys; from ecom_platform_tests.sources.postgres_database import Database\n"
+        "import signal, sys; from ecom_platform_tests.sources.postgres_database import Database\n"
+        # Which shells have their background jobs ignore.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "Database(sys.argv[1]).read('orders', '2024-03-01', tables={'orders': 'slow'})"
     )
     process = subprocess.Popen(
