@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 KILOBYTES = 1 if sys.platform == "linux" else 1024
 FIRST, DAY, LAST = date(2024, 1, 1), date(2024, 7, 1), date(2024, 12, 31)
 TABLES = ("orders", "payments")
+ONE_DAY = "ours, one day"
 
 SHOP = """
 create table customers (id bigint primary key, email text, region text, signup_date date);
@@ -122,7 +123,7 @@ WAYS: dict[str, Callable[[str, Path], None]] = {
     "ours, 1 connection": ours(1),
     "ours, 3 connections": ours(3),
     "pandas.read_sql": pandas_read_sql,
-    "ours, one day": ours(3, DAY, DAY),
+    ONE_DAY: ours(3, DAY, DAY),
 }
 
 
@@ -162,10 +163,11 @@ def main() -> None:
                 peaks[way] = max(peaks[way], peak)
     least = statistics.median(seconds["COPY to CSV (psycopg)"])
     print(f"{orders:,} orders and as many payments, median of {rounds} rounds")
-    print(f"{'':<24}{'seconds':>9}{'to COPY':>9}{'peak MB':>9}")
+    print(f"{'':<24}{'seconds':>9}{'rows/s':>11}{'to COPY':>9}{'peak MB':>9}")
     for way, taken in seconds.items():
         median = statistics.median(taken)
-        print(f"{way:<24}{median:>9.2f}{median / least:>9.2f}{peaks[way]:>9,}")
+        pace = "-" if way == ONE_DAY else f"{2 * orders / median:,.0f}"
+        print(f"{way:<24}{median:>9.2f}{pace:>11}{median / least:>9.2f}{peaks[way]:>9,}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-"""How DuckDB gets at the objects of an S3 lake: three ways side by side, in turns.
+"""How DuckDB gets at the objects of an S3 lake: two ways side by side, in turns.
 
-fetch    what the lake does: whole objects, downloaded at once by obstore into scratch
-ranges   by obstore too, but footers first and then only the columns that are needed
-pyarrow  a pyarrow dataset over pyarrow's own S3 filesystem, streamed into DuckDB; sizes known,
-         as many files ahead as the others. Only `fetch` lists the objects, once a reading.
+download  what the lake does: whole objects, many at once, by obstore into scratch
+stream    a pyarrow dataset over pyarrow's own S3 client, only the columns that are needed,
+          handed to DuckDB batch by batch; told all sizes, and as many files ahead
 
-The server is in this file: a folder over HTTP, 20 ms a request as with S3, 1 Gbit/s in all.
+Both answer the same query twice, as two assets of a run do. Only `download` lists the objects,
+once for each reading. The server is in this file: a folder over HTTP, 20 ms a request as S3
+takes, 1 Gbit/s in all. moto's own would be slower than the clients.
 
-Run: python benchmarks/remote_reads.py [ROUNDS [MEGABITS]]   (default: 3 1000; some 5 minutes)
+Run: python benchmarks/remote_reads.py [ROUNDS]   (default: 5)
 """
 
 from __future__ import annotations
@@ -18,47 +19,74 @@ import os
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
-from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-import obstore
 import pyarrow as pa
-from pyarrow import dataset, fs, parquet
+from pyarrow import dataset as arrow
+from pyarrow import fs
 
-from ecom_platform.datasets import CLEANED_ORDERS
-from ecom_platform.engines.duckdb import Engine, Partitions, add_view
+from ecom_platform.assets.metrics import METRICS
+from ecom_platform.datasets import CLEANED_ORDERS, Dataset
+from ecom_platform.engines.duckdb import Engine, add_view
 from ecom_platform.lake.publish import Lake
 from ecom_platform.lake.s3 import CONCURRENCY, S3Storage
-from ecom_platform.object_store import open_s3
 from ecom_platform.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from obstore.store import S3Store
-
     from ecom_platform.engines.duckdb import Connection
 
-    #: Makes columns of days queryable, by way of scratch or not; returns what to query.
-    Read = Callable[[Connection, list[str], list[str], Path], str]
+    #: Makes the columns of a case queryable, by way of scratch or not; returns what to query.
+    Read = Callable[["Case", Connection, Path], str]
 
-LATENCY, FOOTER = 0.020, 8 << 10  # seconds; bytes at an object's end, enough for its footer
-DAYS = [(date(2023, 1, 1) + timedelta(days=number)).isoformat() for number in range(1096)]
-OBJECTS, ORDERS_A_DAY = (90, 365, 1096), (2_500, 15_000)
-#: What `total_orders` reads, and all there are.
-COLUMNS = (["region", "id", "is_void"], [column.name for column in CLEANED_ORDERS.columns])
-PATHS = {day: CLEANED_ORDERS.object_path(day) for day in DAYS}
+LATENCY, BYTES_A_SECOND = 0.020, 125e6
+REVENUE = METRICS[0].dataset
 
 
-def serve(root: Path, megabits: int, ready: Any, counters: Any) -> None:
+@dataclass(frozen=True)
+class Case:
+    """So many daily objects of a dataset, of so many rows each, and the columns to read."""
+
+    name: str
+    dataset: Dataset
+    objects: int
+    rows: int
+    columns: tuple[str, ...]
+
+    @property
+    def bucket(self) -> str:
+        """Objects of one size share a bucket."""
+        return f"{self.dataset.name.replace('_', '-')}-{self.objects}-{self.rows}"
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """Return day -> path."""
+        days = [(date(2024, 1, 1) + timedelta(n)).isoformat() for n in range(self.objects)]
+        return {day: self.dataset.object_path(day) for day in days}
+
+
+RETENTION = ("id", "customer_id", "region", "created_at", "is_void")
+CASES = (
+    Case("a metric, 1 day", REVENUE, 1, 8, ("region", "total_revenue")),
+    Case("a metric, 30 days", REVENUE, 30, 8, ("region", "total_revenue")),
+    Case("a metric, 365 days", REVENUE, 365, 8, ("region", "total_revenue")),
+    Case("2,500 orders, 120 days, 5 of 8 columns", CLEANED_ORDERS, 120, 2_500, RETENTION),
+    Case(
+        "1 M orders, 4 days, 2 of 8 columns", CLEANED_ORDERS, 4, 10**6, ("region", "total_amount")
+    ),
+    Case("1 M orders, 4 days, 5 of 8 columns", CLEANED_ORDERS, 4, 10**6, RETENTION),
+)
+
+
+def serve(root: Path, ready: Any, counters: Any) -> None:
     """Answer GET of files, or parts of them; count requests and bytes."""
     free_at = 0.0
 
@@ -66,18 +94,21 @@ def serve(root: Path, megabits: int, ready: Any, counters: Any) -> None:
         nonlocal free_at
         path, _, headers = head.removeprefix("GET /").partition(" HTTP/1.1")
         path, _, query = path.replace("%3D", "=").partition("?")
-        body = (root / path / ("listing" if "list-type=2" in query else "")).read_bytes()
+        file = root / path / ("listing" if "list-type=2" in query else "")
         part = headers.lower().partition("\r\nrange: bytes=")[2].partition("\r\n")[0]
         first, _, last = part.partition("-")
-        start = int(first) if first else max(0, len(body) - int(last or len(body)))
-        sent = body[start : int(last) + 1 if first and last else None]
+        size = file.stat().st_size
+        start = int(first) if first else max(0, size - int(last or size))
+        with file.open("rb") as opened:
+            opened.seek(start)
+            sent = opened.read(int(last) + 1 - start if first and last else -1)
         counters[0] += 1
         counters[1] += len(sent)
         now = time.monotonic()
-        free_at = max(free_at, now + LATENCY) + len(sent) * 8 / megabits / 1e6
+        free_at = max(free_at, now + LATENCY) + len(sent) / BYTES_A_SECOND
         await asyncio.sleep(free_at - now)
-        facts = f'ETag: "{len(body)}"\r\nLast-Modified: Sun, 01 Jan 2023 00:00:00 GMT\r\n'
-        facts += f"Content-Range: bytes {start}-{start + len(sent) - 1}/{len(body)}\r\n"
+        facts = f'ETag: "{size}"\r\nLast-Modified: Sun, 01 Jan 2023 00:00:00 GMT\r\n'
+        facts += f"Content-Range: bytes {start}-{start + len(sent) - 1}/{size}\r\n"
         facts += f"Content-Length: {len(sent)}\r\n\r\n"
         return f"HTTP/1.1 {206 if part else 200} OK\r\n{facts}".encode() + sent
 
@@ -95,115 +126,81 @@ def serve(root: Path, megabits: int, ready: Any, counters: Any) -> None:
     asyncio.run(run())
 
 
-def start_server(root: Path, megabits: int) -> Any:
+def start_server(root: Path) -> Any:
     """Start the server in a process of its own; return its counters of requests and bytes."""
     spawn = multiprocessing.get_context("spawn")
     ready, counters = spawn.Queue(), spawn.Array("q", 2)
-    spawn.Process(target=serve, args=(root, megabits, ready, counters), daemon=True).start()
+    spawn.Process(target=serve, args=(root, ready, counters), daemon=True).start()
     os.environ |= {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
     os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{ready.get(timeout=60)}"
     return counters
 
 
-def make_objects(bucket: Path, orders: int) -> dict[str, int]:
-    """Write days of cleaned orders as the lake does, and S3's listing; return their sizes."""
-
-    def write(number: int) -> None:
-        path = bucket / PATHS[DAYS[number]]
-        path.parent.mkdir(parents=True)
-        connection.cursor().execute(f"""
-            COPY (
-                SELECT {number * orders} + i AS id, (random() * 1e7)::INT8 AS customer_id,
-                'Region ' || (random() * 7)::INT AS region, exp(5 * random())::DECIMAL(18, 2)
-                AS total_amount, TIMESTAMPTZ '{DAYS[number]} 00:00:00+00'
-                + to_microseconds(((i + random()) * 864e8 / {orders})::INT8) AS created_at,
-                'is ' || (random() * 4)::INT AS status, i % 50 = 0 AS is_void, false AS is_orphan
-                FROM range({orders}) AS orders(i)
-            ) TO '{path}'
-            (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARQUET_VERSION v2)
-        """)
-
-    with duckdb.connect() as connection, ThreadPoolExecutor(4) as pool:
-        list(pool.map(write, range(max(OBJECTS))))
-    sizes = {day: (bucket / path).stat().st_size for day, path in PATHS.items()}
+def make_objects(case: Case, bucket: Path) -> None:
+    """Write a case's objects as the lake does, and what S3 would list."""
+    columns = ", ".join(column.name for column in case.dataset.columns)
+    with duckdb.connect() as connection:
+        for number, (day, path) in enumerate(case.paths.items()):
+            (bucket / path).parent.mkdir(parents=True)
+            connection.execute(f"""
+                COPY (SELECT {columns} FROM (
+                    SELECT {number * case.rows} + i AS id, 'Region ' || i % 8 AS region,
+                    (random() * 1e7)::INT8 AS customer_id, exp(5 * random())::DECIMAL(18, 2)
+                    AS total_amount, TIMESTAMPTZ '{day} 00:00:00+00'
+                    + to_microseconds(((i + random()) * 864e8 / {case.rows})::INT8) AS created_at,
+                    'is ' || (random() * 4)::INT AS status, i % 50 = 0 AS is_void,
+                    false AS is_orphan, i::DECIMAL(18, 2) AS total_revenue
+                    FROM range({case.rows}) AS orders(i)
+                )) TO '{bucket / path}'
+                (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARQUET_VERSION v2)
+            """)
     listed = (
-        f"<Contents><Key>{PATHS[day]}</Key><LastModified>2023-01-01T00:00:00Z</LastModified>"
+        f"<Contents><Key>{path}</Key><LastModified>2023-01-01T00:00:00Z</LastModified>"
         f'<ETag>"{size}"</ETag><Size>{size}</Size></Contents>'
-        for day, size in sizes.items()
+        for path in case.paths.values()
+        for size in [(bucket / path).stat().st_size]
     )
     (bucket / "listing").write_text(f"<ListBucketResult>{''.join(listed)}</ListBucketResult>")
-    return sizes
 
 
-def fetch(
-    storage: S3Storage, connection: Connection, days: list[str], _: list[str], scratch: Path
-) -> str:
+def download(storage: S3Storage, case: Case, connection: Connection, scratch: Path) -> str:
     """Do as an asset does: list the dataset, download what is not in scratch."""
     lake = Lake(storage, Settings().calendar, scratch, "")
-    add_view(connection, lake.table(CLEANED_ORDERS, days).partitions())
-    return "cleaned.orders"
-
-
-def ranges(
-    store: S3Store, connection: Connection, days: list[str], columns: list[str], scratch: Path
-) -> str:
-    """Download footers and columns to their places in files that have holes elsewhere."""
-
-    def download(day: str) -> Path:
-        tail = obstore.get(store, PATHS[day], options={"range": {"suffix": FOOTER}})
-        (start, size), end = tail.range, bytes(tail.bytes())
-        group = parquet.read_metadata(pa.BufferReader(end)).row_group(0)
-        chunks = map(group.column, range(group.num_columns))
-        chunks = [chunk for chunk in chunks if chunk.path_in_schema in columns]
-        begins = [chunk.dictionary_page_offset or chunk.data_page_offset for chunk in chunks]
-        ends = [b + c.total_compressed_size for b, c in zip(begins, chunks, strict=True)]
-        found = obstore.get_ranges(store, PATHS[day], starts=begins, ends=ends, coalesce=FOOTER)
-        file = scratch / PATHS[day]
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("wb") as out:
-            out.truncate(size)
-            for place, piece in [(start, end), *zip(begins, found, strict=True)]:
-                os.pwrite(out.fileno(), piece, place)
-        return file
-
-    with ThreadPoolExecutor(CONCURRENCY) as pool:
-        files = pool.map(download, days)
-        add_view(connection, Partitions(CLEANED_ORDERS, dict(zip(days, files, strict=True))))
-    return "cleaned.orders"
+    add_view(connection, lake.table(case.dataset, list(case.paths)).partitions())
+    return case.dataset.path.replace("/", ".")
 
 
 def stream(
-    filesystem: fs.S3FileSystem, bucket: str, sizes: dict[str, int], connection: Connection,
-    days: list[str], columns: list[str], _: Path,
-) -> str:  # fmt: skip
+    filesystem: fs.S3FileSystem, root: Path, case: Case, connection: Connection, _: Path
+) -> str:
     """Hand DuckDB a stream of record batches, as wide as the columns."""
-    form = dataset.ParquetFileFormat()
+    form = arrow.ParquetFileFormat()
     fragments = [
         form.make_fragment(
-            f"{bucket}/{PATHS[day]}",
+            f"{case.bucket}/{path}",
             filesystem,
-            partition_expression=dataset.field("date") == pa.scalar(date.fromisoformat(day)),
-            file_size=sizes[day],
+            partition_expression=arrow.field("date") == pa.scalar(date.fromisoformat(day)),
+            file_size=(root / case.bucket / path).stat().st_size,
         )
-        for day in days
+        for day, path in case.paths.items()
     ]
     schema = fragments[0].physical_schema.append(pa.field("date", pa.date32()))
-    found = dataset.FileSystemDataset(fragments, schema, form, filesystem)
-    scanner = found.scanner(columns=[*columns, "date"], fragment_readahead=CONCURRENCY)
+    found = arrow.FileSystemDataset(fragments, schema, form, filesystem)
+    scanner = found.scanner(columns=[*case.columns, "date"], fragment_readahead=CONCURRENCY)
     connection.register("streamed", scanner.to_reader())
     return "streamed"
 
 
-def measure(read: Read, days: list[str], columns: list[str], counters: Any) -> tuple[str, Any]:
-    """Read twice, as two assets of a run do; return rows, seconds, requests, MB, seconds again."""
+def measure(read: Read, case: Case, counters: Any) -> tuple[str, list[float]]:
+    """Read twice; return the rows found, and seconds, requests, MB, seconds of the second time."""
     with tempfile.TemporaryDirectory() as folder:
         engine = Engine(Settings(), Path(folder), [])
 
         def query() -> tuple[str, float]:
             started = time.perf_counter()
             with engine.connect() as connection:
-                table = read(connection, days, columns, Path(folder))
-                rows = f"SELECT date, count(*), sum(hash({', '.join(columns)})) FROM {table}"
+                table = read(case, connection, Path(folder))
+                rows = f"SELECT date, count(*), sum(hash({', '.join(case.columns)})) FROM {table}"
                 found = connection.execute(f"{rows} GROUP BY date ORDER BY date").fetchall()
             return str(found), time.perf_counter() - started
 
@@ -213,36 +210,38 @@ def measure(read: Read, days: list[str], columns: list[str], counters: Any) -> t
 
 
 def main() -> None:
-    """Measure all sizes in turns; print medians, and seconds as a ratio to `fetch`."""
-    rounds, megabits = (*map(int, sys.argv[1:]), *(3, 1000)[len(sys.argv) - 1 :])
+    """Measure all cases; print medians, and ratios to `download` of one reading and of both."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     pa.set_io_thread_count(CONCURRENCY)
-    print("orders/day objects columns way      seconds  ratio requests      MB   again")
+    print(f"{'':49} seconds  ratio  again   both requests     MB")
     with tempfile.TemporaryDirectory() as folder:
-        counters = start_server(Path(folder), megabits)
-        arrow = fs.S3FileSystem(endpoint_override=os.environ["AWS_ENDPOINT_URL"], region="us")
-        for orders in ORDERS_A_DAY:
-            bucket = f"shop-{orders}"
-            sizes = make_objects(Path(folder) / bucket, orders)
+        root = Path(folder)
+        counters = start_server(root)
+        filesystem = fs.S3FileSystem(
+            endpoint_override=os.environ["AWS_ENDPOINT_URL"], region="us-east-1"
+        )
+        for case in CASES:
+            if not (root / case.bucket).exists():
+                make_objects(case, root / case.bucket)
             ways: dict[str, Read] = {
-                "fetch": partial(fetch, S3Storage(f"s3://{bucket}")),
-                "ranges": partial(ranges, open_s3(f"s3://{bucket}")),
-                "pyarrow": partial(stream, arrow, bucket, sizes),
+                "download": partial(download, S3Storage(f"s3://{case.bucket}")),
+                "stream": partial(stream, filesystem, root),
             }
-            for objects, columns in product(OBJECTS, COLUMNS):
-                costs: dict[str, list[list[float]]] = defaultdict(list)
-                seen: set[str] = set()
-                for _, (name, read) in product(range(rounds), ways.items()):
-                    found, cost = measure(read, DAYS[:objects], columns, counters)
-                    costs[name].append(cost)
-                    seen.add(found)
-                if len(seen) > 1:
-                    sys.exit("The ways did not read the same rows.")
-                for name, measured in costs.items():
-                    s, requests, sent, again = map(median, zip(*measured, strict=True))
-                    ratio = s / median(cost[0] for cost in costs["fetch"])
-                    print(f"{orders:10,} {objects:7,} {len(columns):7} {name:8} {s:7.2f} "
-                          f"{ratio:6.2f} {requests:8,.0f} {sent:7.1f} {again:7.2f}",
-                          flush=True)  # fmt: skip
+            measured = [[measure(read, case, counters) for read in ways.values()]
+                        for _ in range(rounds)]  # fmt: skip
+            if len({found for turn in measured for found, _ in turn}) > 1:
+                sys.exit("The ways did not read the same rows.")
+            for place, way in enumerate(ways):
+                costs = [turn[place][1] for turn in measured]
+                seconds, requests, sent, again = map(median, zip(*costs, strict=True))
+                # Each turn's ratio by itself: what else the machine did then slowed both.
+                pairs = [(turn[place][1], turn[0][1]) for turn in measured]
+                once = median(mine[0] / theirs[0] for mine, theirs in pairs)
+                twice = median(
+                    (mine[0] + mine[3]) / (theirs[0] + theirs[3]) for mine, theirs in pairs
+                )
+                print(f"{case.name if place == 0 else '':40}{way:9}{seconds:8.2f}", end="")
+                print(f"{once:7.2f}{again:7.2f}{twice:7.2f}{requests:9,.0f}{sent:7.1f}")
 
 
 if __name__ == "__main__":
