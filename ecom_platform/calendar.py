@@ -93,7 +93,8 @@ class Calendar:
         if first < self.start:
             raise SettingsError(
                 f"{first} is before the first partition, {self.start}.",
-                hint="Start later, or set ECOM_START_DATE to an earlier day.",
+                hint="Start later, or set ECOM_START_DATE to an earlier day and run all days again "
+                "from there on: what has no day is filed under the first one.",
             )
         closed = self.last_closed(now)
         if last > closed:

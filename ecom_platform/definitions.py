@@ -49,7 +49,7 @@ def build_definitions(
             ],
             asset_checks=build_checks(settings, metrics),
             jobs=build_jobs(),
-            schedules=build_schedules(settings, [d for d in datasets if d not in QUARANTINE]),
+            schedules=build_schedules(settings),
             sensors=build_alert_sensors(settings),
             resources=build_resources(settings, datasets),
             executor=EXECUTOR,

@@ -5,8 +5,6 @@ The one place that says which lake and which source an environment has.
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -16,6 +14,7 @@ from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.io_manager import LakeIOManager
 from ecom_platform.lake.publish import Lake
 from ecom_platform.lake.storage import FolderStorage, open_storage
+from ecom_platform.scratch import scratch_folder
 from ecom_platform.sources import open_source
 from ecom_platform.sources.run_snapshot import RunSnapshot
 
@@ -40,8 +39,8 @@ def build_resources(
     def engine(_: dg.InitResourceContext) -> Iterator[Engine]:
         storage = open_storage(settings.lake)
         lake = [storage.root] if isinstance(storage, FolderStorage) else []
-        with tempfile.TemporaryDirectory(prefix="ecom-", ignore_cleanup_errors=True) as scratch:
-            yield Engine(settings, Path(scratch), lake)
+        with scratch_folder() as scratch:
+            yield Engine(settings, scratch, lake)
 
     @dg.io_manager(
         description=f"Partitions of the lake {settings.lake}",

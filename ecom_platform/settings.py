@@ -117,8 +117,8 @@ class Settings(BaseSettings):
         default=28,
         ge=1,
         le=3660,
-        description="How many closed days back the daily schedule looks for days that were "
-        "never published or have failed.",
+        description="How many closed days, yesterday included, the daily schedule makes each "
+        "time, for what has changed since.",
     )
     quarantine_max_share: float = Field(
         default=0.1,

@@ -17,9 +17,9 @@ from ecom_platform.engines.duckdb import (
     Engine,
     add_view,
     create_result,
-    explain_sql_errors,
     quote,
 )
+from ecom_platform.engines.explain import explain_sql_errors
 from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.publish import LakeTable, Rows
 from ecom_platform.settings import Settings

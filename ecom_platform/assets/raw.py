@@ -5,7 +5,8 @@ from datetime import date
 import dagster as dg
 
 from ecom_platform.assets import describe
-from ecom_platform.datasets import RAW, Dataset, Type
+from ecom_platform.assets.steps import add_email_key
+from ecom_platform.datasets import RAW, Column, Dataset, Type
 from ecom_platform.engines.duckdb import Engine, create_result, quote, text
 from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.publish import Rows
@@ -51,21 +52,37 @@ def _build(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
 
 def _as_rows(engine: Engine, dataset: Dataset, extraction: Extraction) -> Rows:
     connection = engine.connect()
-    files = ", ".join(text(str(file)) for file in extraction.files)
-    # No address outside raw customers' own column, whatever a column was misused for.
-    cleared = ", ".join(
-        f"CASE WHEN contains({name}, '@') THEN regexp_replace({name}, {text(EMAIL_PATTERN)}, "
-        f"'[e-mail]', 'g') ELSE {name} END AS {name}"
-        for name in (quote(c.name) for c in dataset.columns if c.type is Type.TEXT and not c.pii)
-    )
-    if files:
-        query = f"SELECT * REPLACE ({cleared}) FROM read_parquet([{files}])"
+    if extraction.files:
+        files = ", ".join(text(str(file)) for file in extraction.files)
+        query = f"SELECT * FROM read_parquet([{files}])"
+        described = connection.execute(f"DESCRIBE {query}").fetchall()
+        words = {str(name) for name, kind, *_ in described if kind == "VARCHAR"}
+        cleared = ", ".join(
+            f"{_without_addresses(column)} AS {quote(column.name)}"
+            for column in dataset.columns
+            if column.name in words and not column.pii
+        )
+        add_email_key(connection, engine.settings)
+        query = f"SELECT source.* REPLACE ({cleared}) FROM ({query}) AS source, settings.email_key"
     else:
         nulls = ", ".join(f"CAST(NULL AS VARCHAR) AS {quote(c.name)}" for c in dataset.columns)
         query = f"SELECT {nulls}, NULL AS date WHERE false"
     create_result(connection, dataset, query, table="result")
     facts = {day.isoformat(): _facts(totals) for day, totals in extraction.totals.items()}
     return Rows(connection, "result", extraction.bad_days, facts)
+
+
+def _without_addresses(column: Column) -> str:
+    """Return a column's text without e-mail addresses, whatever it was misused for.
+
+    An id must stay one, so that one which is an address becomes its keyed hash.
+    """
+    name, pattern = quote(column.name), text(EMAIL_PATTERN)
+    without = f"regexp_replace({name}, {pattern}, '[e-mail]', 'g')"
+    if column.type is Type.ID:
+        hashed = f"keyed_hash({name}, email_key.inner_pad, email_key.outer_pad)"
+        without = f"if(regexp_matches({name}, {pattern}), 'e-mail:' || {hashed}, {name})"
+    return f"CASE WHEN contains({name}, '@') THEN {without} ELSE {name} END"
 
 
 def _facts(totals: Totals) -> dict[str, int | float | str]:

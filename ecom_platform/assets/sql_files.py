@@ -18,6 +18,7 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import traverse_scope
 
 from ecom_platform.datasets import Type
+from ecom_platform.engines.duckdb import FUNCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,8 +57,8 @@ class SqlFile:
 
     @cached_property
     def version(self) -> str:
-        """A short hash of the text: another text is another code version."""
-        return hashlib.sha256(self.text.encode()).hexdigest()[:12]
+        """A short hash of the text and the shared functions: others are another code version."""
+        return hashlib.sha256((self.text + FUNCTIONS).encode()).hexdigest()[:12]
 
     @cached_property
     def _query(self) -> exp.Expr:

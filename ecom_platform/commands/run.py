@@ -36,6 +36,12 @@ INSTANCE = """\
 event_log_storage:
   module: ecom_platform.event_storage
   class: KeptSqliteEventLogStorage
+concurrency:
+  runs:
+    max_concurrent_runs: 2
+run_monitoring:
+  enabled: true
+  max_runtime_seconds: 21600
 telemetry:
   enabled: false
 """

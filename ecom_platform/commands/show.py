@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecom_platform.assets.metrics import METRICS
 from ecom_platform.calendar import contiguous_ranges
 from ecom_platform.commands.formats import messages, printable, write_csv, write_json, write_table
 from ecom_platform.commands.outcome import DONE, SOME_DAYS_FAILED
-from ecom_platform.engines.duckdb import Engine, add_view, explain_sql_errors, quote, text
+from ecom_platform.engines.duckdb import Engine, add_view, quote, text
+from ecom_platform.engines.explain import explain_sql_errors
 from ecom_platform.errors import EcomError, MissingPartitionError
 from ecom_platform.lake.publish import Lake
 from ecom_platform.lake.storage import FolderStorage, open_storage
+from ecom_platform.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -88,8 +88,8 @@ def open_days(
     days = settings.calendar.closed_range(first, last)
     storage = open_storage(settings.lake)
     folders = [storage.root] if isinstance(storage, FolderStorage) else []
-    with tempfile.TemporaryDirectory(prefix="ecom-") as scratch:
-        lake = Lake(storage, settings.calendar, Path(scratch), "")
+    with scratch_folder() as scratch:
+        lake = Lake(storage, settings.calendar, scratch, "")
         table = lake.table(dataset, [day.isoformat() for day in days])
         if not table.days:
             raise MissingPartitionError(
@@ -97,7 +97,7 @@ def open_days(
                 f"in the lake {settings.lake}.",
                 hint=f"Run: ecom run --from {first} --to {last}",
             )
-        engine = Engine(settings, Path(scratch), folders)
+        engine = Engine(settings, scratch, folders)
         with engine.connect() as connection, explain_sql_errors(connection, dataset):
             add_view(connection, table.partitions(), "days")
             yield connection, [day for day in days if day.isoformat() in table.missing]

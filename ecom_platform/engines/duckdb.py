@@ -6,20 +6,19 @@ over named tables and leaves results as tables of its own; publishing is not don
 
 from __future__ import annotations
 
-import re
-from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 from pyarrow import parquet
 
 from ecom_platform.datasets import Column, Dataset, Type
+from ecom_platform.engines.explain import damaged, explain_sql_errors
 from ecom_platform.errors import EngineError, LakeError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -27,14 +26,14 @@ if TYPE_CHECKING:
 
 Connection = duckdb.DuckDBPyConnection
 
+#: The functions that SQL files share.
+FUNCTIONS = (Path(__file__).parent.parent / "sql" / "functions.sql").read_text(encoding="utf-8")
+
 #: What an id is stored as, where the lake does not keep its type.
 _SMALL_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER")
 _ID_CASTS: dict[str, str] = {
     **dict.fromkeys(_SMALL_INTEGERS, "BIGINT"), "UUID": "VARCHAR", '"NULL"': "VARCHAR"
 }  # fmt: skip
-
-#: A file of the lake, whether it lies there or was fetched, in the SQL of a view.
-_LAKE_FILE = re.compile(r"'((?:[^']|'')*?(\w+/\w+/date=\d{4}-\d\d-\d\d/data\.parquet))'")
 
 
 class Engine:
@@ -67,12 +66,14 @@ class Engine:
             options["threads"] = str(self.settings.engine_threads)
         connection = duckdb.connect(config=options)
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")
         folders = ", ".join(text(str(folder)) for folder in self._folders)
         connection.execute(f"SET allowed_directories = [{folders}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         for schema in ("raw", "cleaned", "metrics", "settings"):
             connection.execute(f"CREATE SCHEMA {schema}")
+        connection.execute(FUNCTIONS)
         return connection
 
 
@@ -137,7 +138,7 @@ def _read_footer(dataset: Dataset, day: str, file: Path) -> tuple[tuple[str, ...
         footer = parquet.read_metadata(file)
         schema = footer.schema.to_arrow_schema()
     except (OSError, ValueError) as error:
-        raise _damaged(dataset.object_path(day)) from error
+        raise damaged(dataset.object_path(day)) from error
     missing = [column.name for column in dataset.columns if column.name not in schema.names]
     if missing:
         raise LakeError(
@@ -193,8 +194,9 @@ def create_result(connection: Connection, dataset: Dataset, query: str, *, table
                 )
         ids = {name: _ID_CASTS.get(kind, kind) for name, kind in kinds.items()}
         columns = ", ".join(
-            f"CAST({quote(c.name)} AS {ids[c.name] if c.type is Type.ID else c.type}) "
-            f"AS {quote(c.name)}"
+            # A sum too large for its type is for the audit of its day, not for all days.
+            f"{'TRY_CAST' if c.type is Type.MONEY and c.required else 'CAST'}({quote(c.name)} AS "
+            f"{ids[c.name] if c.type is Type.ID else c.type}) AS {quote(c.name)}"
             for c in dataset.columns
         )
         # Clustered by day, so that writing one day reads little of the others.
@@ -202,57 +204,3 @@ def create_result(connection: Connection, dataset: Dataset, query: str, *, table
             f"CREATE TABLE {table} AS SELECT {columns}, CAST(date AS DATE) AS date "
             f"FROM ({query}) ORDER BY date"
         )
-
-
-@contextmanager
-def explain_sql_errors(connection: Connection, dataset: Dataset) -> Generator[None]:
-    """Turn DuckDB's errors into ones that name the dataset and what to do.
-
-    Args:
-        connection: Where the SQL runs, on views of the lake's files.
-        dataset: What the SQL computes.
-
-    Raises:
-        EngineError: The SQL does not run, or not in the engine's memory.
-        LakeError: A file of the lake is damaged.
-    """
-    try:
-        yield
-    except duckdb.OutOfMemoryException as error:
-        raise EngineError(
-            f"{dataset.path}: the engine's memory does not suffice ({_first_line(error)}).",
-            hint="Raise ECOM_ENGINE_MEMORY, or run fewer days at once.",
-        ) from error
-    except duckdb.Error as error:
-        damaged = _find_damaged(connection)
-        if damaged:
-            raise _damaged(damaged) from error
-        raise EngineError(
-            f"{dataset.path}: the SQL does not run: {_first_line(error)}",
-            hint="Correct the SQL file or the declaration.",
-        ) from error
-
-
-def _find_damaged(connection: Connection) -> str | None:
-    """Return the file of the connection's views that cannot be read: DuckDB often names none."""
-    found = connection.execute("SELECT sql FROM duckdb_views() WHERE NOT internal").fetchall()
-    for file, path in (match for (sql,) in found for match in _LAKE_FILE.findall(sql)):
-        try:
-            with parquet.ParquetFile(file.replace("''", "'")) as opened:
-                for _ in opened.iter_batches():
-                    pass
-        except (OSError, ValueError):
-            return path
-    return None
-
-
-def _damaged(path: str) -> LakeError:
-    dataset, _, day = path.removesuffix("/data.parquet").partition("/date=")
-    return LakeError(
-        f"{path} is damaged: it is not readable as Parquet.",
-        hint=f"Delete it, and materialize {dataset} for {day} again.",
-    )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]

@@ -81,5 +81,5 @@ def conflict(uri: str) -> PublishConflictError:
     """Return the error of a writer who lost."""
     return PublishConflictError(
         f"{uri} was changed by another run since this one started.",
-        hint="Nothing to repair: the newer version stands. Re-run the day if in doubt.",
+        hint="The newer version stands. Run the day again if in doubt.",
     )

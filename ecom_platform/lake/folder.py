@@ -61,13 +61,18 @@ class FolderStorage:
         del facts  # they are in the Parquet footer, which is as near as an S3 header here
         target = self.root / path
         with self._explain_errors():
+            # Raw customers are not for every user of the machine.
+            self.root.mkdir(mode=0o750, parents=True, exist_ok=True)
             target.parent.mkdir(parents=True, exist_ok=True)
             with (target.parent / ".lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 current = _version(target.stat()) if target.exists() else None
                 if current != replaces:
                     raise conflict(self.uri(path))
-                return _replace(target, file)
+                try:
+                    return _replace(target, file)
+                except OSError as error:  # of a copy, it names what was copied
+                    raise type(error)(error.errno, error.strerror, str(target)) from error
 
     def check(self) -> None:
         probe = self.root / f".probe-{uuid4().hex}"

@@ -19,7 +19,8 @@ from dagster._core.events import (
     generate_event_batch_id,
 )
 
-from ecom_platform.engines.duckdb import Engine, add_view, create_result, explain_sql_errors
+from ecom_platform.engines.duckdb import Engine, add_view, create_result
+from ecom_platform.engines.explain import explain_sql_errors
 from ecom_platform.errors import EngineError
 from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.publish import Lake, LakeTable, Report, Rows

@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ecom_platform.engines.duckdb import Partitions, explain_sql_errors, quote, text
+from ecom_platform.engines.duckdb import Partitions, quote, text
+from ecom_platform.engines.explain import explain_sql_errors
 from ecom_platform.errors import EcomError, MissingPartitionError, PublishConflictError
 from ecom_platform.quality.audits import DayAudit, audit
 
@@ -158,7 +159,8 @@ class Lake:
             LakeError: The columns are not the declared ones, rows are of other days, or not
                 one day can be written.
         """
-        tables = {**rows.beside, dataset: rows.table}
+        # The main one first: a run that is overtaken stops there, and leaves the others alone.
+        tables = {dataset: rows.table, **rows.beside}
         audits = {d: audit(rows.connection, t, d, self._calendar, days) for d, t in tables.items()}
         bad_days = dict(rows.bad_days)
         for found in audits.values():

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ecom_platform.datasets import Column, Dataset, Type
-from ecom_platform.engines.duckdb import explain_sql_errors, quote, sql_type, text
+from ecom_platform.engines.duckdb import quote, sql_type, text
+from ecom_platform.engines.explain import explain_sql_errors
 from ecom_platform.errors import LakeError
 from ecom_platform.privacy import EMAIL_PATTERN
 
@@ -111,7 +112,8 @@ def _contracts(dataset: Dataset, calendar: Calendar) -> Iterator[tuple[str, str]
     for column in dataset.columns:
         name = quote(column.name)
         if column.required or column.name in dataset.key:
-            yield f"{name} IS NULL", f"have no {column.name}"
+            beyond = ", or one too large" if column.type is Type.MONEY else ""
+            yield f"{name} IS NULL", f"have no {column.name}{beyond}"
         if column.accepted:
             words = ", ".join(text(word) for word in column.accepted)
             yield (

@@ -177,6 +177,53 @@ def test_a_row_in_the_folder_of_another_day_is_rejected(
     assert len(rows(settings, f"quarantine/{table}")) == 1
 
 
+@pytest.mark.parametrize("space", ["\t", " \u00a0\t", "\u2003", "\v\f"])
+def test_white_space_around_words_changes_nothing(
+    shop: Callable[..., Settings], instance: dg.DagsterInstance, space: str
+) -> None:
+    def spaced(word: str) -> str:
+        return f"{space}{word}{space}"
+
+    settings = shop(
+        customers=[row("customers", region=spaced("North"))],
+        orders=[row("orders", status=spaced("Cancelled"))],
+        payments=[row("payments", status=spaced("Paid"), amount=spaced("12.345"))],
+    )
+    assert Pipeline(settings, instance).run(FIRST, DAY) == {}
+    assert rows(settings, "cleaned/customers", "region") == [("North",)]
+    assert rows(settings, "cleaned/orders", "region, status, is_void") == [
+        ("North", "cancelled", True)
+    ]
+    assert rows(settings, "cleaned/payments", "region, status, amount") == [
+        ("North", "completed", Decimal("12.35"))
+    ]
+
+
+@pytest.mark.parametrize("blank", ["\t", " \u00a0 "])
+def test_a_blank_region_is_unknown(
+    shop: Callable[..., Settings], instance: dg.DagsterInstance, blank: str
+) -> None:
+    settings = shop(customers=[row("customers", region=blank)])
+    assert Pipeline(settings, instance).run(FIRST, DAY) == {}
+    assert rows(settings, "cleaned/orders", "region") == [("unknown",)]
+
+
+@pytest.mark.parametrize(
+    ("written", "amount"),
+    [
+        ("1e1", "10"), ("1.5E0", "1.50"), ("-12.5e-1", "-1.25"), (".50", "0.50"), ("5.", "5"),
+        ("+.5", "0.50"), ("5.551115123125783e-17", "0"), ("00000000000000000012.5", "12.50"),
+        (".00499999999999999999999", "0"), ("0.005", "0.01"), ("-0.005", "-0.01"),
+    ],
+)  # fmt: skip
+def test_an_amount_may_be_spelled_as_numbers_are(
+    shop: Callable[..., Settings], instance: dg.DagsterInstance, written: str, amount: str
+) -> None:
+    settings = shop(payments=[row("payments", amount=written)])
+    assert Pipeline(settings, instance).run(FIRST, DAY) == {}
+    assert rows(settings, "cleaned/payments", "amount") == [(Decimal(amount),)]
+
+
 def test_good_rows_are_kept_in_their_declared_types(
     shop: Callable[..., Settings], instance: dg.DagsterInstance
 ) -> None:

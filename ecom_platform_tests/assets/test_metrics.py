@@ -193,6 +193,47 @@ def test_retention_looks_back_as_many_days_as_the_setting_says(
     assert [rate for (rate,) in found] == rates
 
 
+def test_a_customer_who_moves_is_one_customer_who_counts_where_they_ordered_last(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    write(tmp_path, "payments")
+    write(tmp_path, "orders", "1,1,1,2024-01-01 10:00:00,x", "2,1,1,2024-01-02 10:00:00,x")
+    platform = Platform(settings_of(tmp_path), instance)
+    for day, region in (FIRST, "North"), (FIRST + timedelta(days=1), "West"):
+        write(tmp_path, "customers", f"1,,{region},2024-01-01")
+        assert platform.run(day, day).success
+    query = (
+        "SELECT CAST(date AS VARCHAR), region, active_customers, repeat_customers FROM dataset "
+        "ORDER BY ALL"
+    )
+    assert platform.rows("metrics/customer_retention_rate", query) == [
+        ("2024-01-01", "North", 1, 0),
+        ("2024-01-01", "all", 1, 0),
+        ("2024-01-02", "West", 1, 1),
+        ("2024-01-02", "all", 1, 1),
+    ]
+
+
+def test_a_day_whose_sum_is_too_large_is_failed_alone(
+    shop: Path, instance: dg.DagsterInstance
+) -> None:
+    most = "9999999999999999.99"
+    write(
+        shop, "payments",
+        f"1,1,{most},paid,2024-01-01 10:01:00", f"2,1,{most},paid,2024-01-01 10:02:00",
+        "3,2,5.00,paid,2024-01-02 11:00:00",
+    )  # fmt: skip
+    platform = Platform(settings_of(shop), instance)
+    failures = platform.failures(platform.run(FIRST, FIRST + timedelta(days=1)))
+    assert (
+        "2024-01-01: 2 rows have no total_revenue, or one too large"
+        in failures["metrics__total_revenue"]
+    )
+    assert platform.statuses("metrics/total_revenue", FIRST, FIRST + timedelta(days=1)) == {
+        "2024-01-01": "FAILED", "2024-01-02": "MATERIALIZED",
+    }  # fmt: skip
+
+
 def test_a_day_whose_window_has_a_gap_is_not_computed_and_says_which_day_is_missing(
     shop: Path, instance: dg.DagsterInstance
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -15,7 +16,6 @@ from ecom_platform_tests.platform import open_platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from ecom_platform_tests.platform import Platform
 
@@ -79,32 +79,39 @@ def test_it_runs_at_a_quarter_past_two_business_time(platform: Platform) -> None
     ]
 
 
-def test_it_asks_for_yesterday_when_all_before_is_published(platform: Platform) -> None:
-    result = platform.run(START, date(2026, 3, 4))
-    assert platform.failures(result) == {}
-    assert tick(platform, at(6)) == [("2026-03-05", "2026-03-05")]
-
-
-def test_it_skips_when_nothing_is_missing(platform: Platform) -> None:
+def test_it_asks_for_yesterday_and_for_the_days_before_again(platform: Platform) -> None:
+    assert tick(platform, at(2)) == [("2026-03-01", "2026-03-01")]
     assert platform.run(START, date(2026, 3, 4)).success
-    assert tick(platform, at(5)) == "Every closed day from 2026-03-01 to 2026-03-04 is published."
+    assert tick(platform, at(6)) == [("2026-03-01", "2026-03-05")]
 
 
-def test_days_of_missed_ticks_are_one_range_for_each_gap(platform: Platform) -> None:
-    assert platform.run(START, date(2026, 3, 2)).success
-    assert platform.run(date(2026, 3, 5), date(2026, 3, 5)).success is False  # no look-back yet
-    assert platform.run(date(2026, 3, 3), date(2026, 3, 3)).success
-    assert tick(platform, at(8)) == [("2026-03-04", "2026-03-07")]
+def test_days_that_a_run_is_working_on_are_left_to_it(platform: Platform) -> None:
+    days = {
+        "dagster/asset_partition_range_start": "2026-03-03",
+        "dagster/asset_partition_range_end": "2026-03-04",
+    }
+    job = platform.definitions.resolve_job_def("daily_refresh")
+    run = platform.instance.create_run_for_job(job, tags=days, status=dg.DagsterRunStatus.STARTED)
+    assert tick(platform, at(6)) == [("2026-03-01", "2026-03-02"), ("2026-03-05", "2026-03-05")]
+    platform.instance.report_run_canceled(run)
+    assert tick(platform, at(6)) == [("2026-03-01", "2026-03-05")]
 
 
 def test_it_looks_back_no_further_than_its_setting(platform: Platform) -> None:
     assert tick(platform, at(25)) == [("2026-03-15", "2026-03-24")]
 
 
-def test_what_it_asks_for_publishes_the_day(platform: Platform) -> None:
-    assert platform.run(START, date(2026, 3, 4)).success
-    [(first, last)] = tick(platform, at(6))  # type: ignore[misc]
+def test_what_it_asks_for_finds_what_was_paid_since(platform: Platform) -> None:
+    address = platform.settings.source
+    assert address
+    payments = Path(address.get_secret_value().removeprefix("file://")) / "payments.csv"
+    header = "id,order_id,amount,status,paid_at\n"
+    payments.write_text(f"{header}1,0,10.00,pending,\n")
+    assert platform.run(START, START).success
+    payments.write_text(f"{header}1,0,10.00,paid,2026-03-02 12:00:00\n")
+    [(first, last)] = tick(platform, at(3))  # type: ignore[misc]
     assert platform.run(date.fromisoformat(str(first)), date.fromisoformat(str(last))).success
-    assert platform.statuses("metrics/total_revenue", date(2026, 3, 5), date(2026, 3, 5)) == {
-        "2026-03-05": "MATERIALIZED"
-    }
+    assert platform.rows(
+        "metrics/payment_status",
+        "SELECT CAST(date AS VARCHAR), status, payments FROM dataset WHERE region = 'all'",
+    ) == [("2026-03-02", "completed", 1)]

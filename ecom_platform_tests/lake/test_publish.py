@@ -22,6 +22,7 @@ from pyarrow import parquet
 from ecom_platform.datasets import Column, Dataset, Type
 from ecom_platform.engines.duckdb import add_view, create_result, text
 from ecom_platform.errors import LakeError, MissingPartitionError
+from ecom_platform.lake.publish import Rows
 from ecom_platform_tests.lake.shelf import DAYS, NO_SALES, SALES, Run, sales, with_columns
 
 if TYPE_CHECKING:
@@ -278,6 +279,23 @@ def test_an_overtaken_run_cannot_overwrite_what_a_later_one_published(address: s
     assert zombie.stat(FIRST).metadata["ecom-run"] == "the newer"
     assert zombie.rows([FIRST, SECOND], "region") == [("newer",), ("older",)]
     assert zombie.lake.table(SALES, DAYS).failed == report.bad_days
+
+
+def test_what_is_published_beside_an_overtaken_table_is_left_alone_too(address: str) -> None:
+    beside = replace(SALES, layer="quarantine")
+    others = sales("9, 'newer', 1, '2024-01-01'")
+    zombie = Run(address, "the zombie")
+    zombie.lake.remember([beside])
+    older = sales("1, 'older', 1, '2024-01-01'")
+    for run, query in (Run(address), others), (zombie, older):
+        with run.engine.connect() as connection:
+            create_result(connection, SALES, query, table="result")
+            create_result(connection, beside, query, table="rejected")
+            rows = Rows(connection, "result", beside={beside: "rejected"})
+            report = run.lake.publish(SALES, rows, [FIRST], "")
+    assert list(report.bad_days) == [FIRST]
+    reader = Run(address, dataset=beside)
+    assert reader.rows([FIRST], "region") == [("newer",)]
 
 
 def test_an_overtaken_first_run_cannot_either(address: str) -> None:

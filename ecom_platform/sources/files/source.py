@@ -6,13 +6,12 @@ Rows are read in `snapshot.py`; layouts, formats and SQL have modules of their o
 from __future__ import annotations
 
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from ecom_platform.errors import SettingsError, SourceError
+from ecom_platform.scratch import scratch_folder
 from ecom_platform.settings import SOURCE_COLUMNS
 from ecom_platform.sources.files.faults import BrokenFileError
 from ecom_platform.sources.files.formats import read_rows
@@ -53,8 +52,8 @@ class FilesSource:
             SourceUnavailableError: S3 does not answer now.
         """
         _check_settings(self._settings)
-        with TemporaryDirectory(prefix="ecom-files-", ignore_cleanup_errors=True) as scratch:
-            yield FilesSnapshot(self._settings, self._store(), Path(scratch))
+        with scratch_folder() as scratch:
+            yield FilesSnapshot(self._settings, self._store(), scratch)
 
     def check(self) -> list[str]:
         """Check the layout of each table, and the columns of its last file.

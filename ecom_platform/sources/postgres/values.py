@@ -67,6 +67,9 @@ def hundredths(column: SourceColumn) -> tuple[str, str]:
                 fits = f"{exact} <> 'NaN'"
         if column.kind == "money":
             text = f"{exact}::text"  # its own text is of the server's locale
+        elif column.kind in FLOATS:
+            # Without an exponent, where that is not absurd.
+            text = f"case when abs({exact}) < {_MONEY_LIMIT} then {exact}::text else {text} end"
         cents = f"({exact} * 100)::int8"
     return f"case when {fits} then {cents} end", f"case when {fits} then null else {text} end"
 

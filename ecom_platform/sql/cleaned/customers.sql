@@ -18,8 +18,7 @@ typed as (
 
     select
         raw_customers.*,
-        trim(coalesce(raw_customers.region, '')) as clean_region,
-        lower(trim(raw_customers.email)) as clean_email,
+        lower(trimmed(raw_customers.email)) as clean_email,
         count(*) over (partition by raw_customers.date, raw_customers.id) as rows_of_id
     from raw.customers as raw_customers
 
@@ -29,20 +28,12 @@ select
     typed.row_id,
     typed.date,
     typed.id,
-    -- HMAC-SHA256 as in RFC 2104: the padded keys come ready-made.
     case
         when typed.clean_email <> ''
-            then sha256(
-                email_key.outer_pad
-                || unhex(sha256(email_key.inner_pad || encode(typed.clean_email)))
-            )
+            then keyed_hash(typed.clean_email, email_key.inner_pad, email_key.outer_pad)
     end as email_hmac,
     case when typed.clean_email <> '' then email_key.key_id end as email_hmac_key_id,
-    case
-        when typed.clean_region = '' then 'unknown'
-        when lower(typed.clean_region) = 'all' then 'all (region)'
-        else typed.clean_region
-    end as region,
+    clean_region(typed.region) as region,
     typed.signup_date,
     case
         when typed.id is null then 'id is missing'

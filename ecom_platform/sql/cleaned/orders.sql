@@ -18,21 +18,8 @@ typed as (
 
     select
         *,
-        coalesce(nullif(lower(trim(status)), ''), 'unknown') as clean_status,
-        trim(coalesce(customer_region, '')) as clean_region,
-        coalesce(
-            total_amount,
-            -- Twelve decimals decide the rounding; a cast of more would round twice.
-            case
-                when regexp_full_match(trim(total_amount_text), '[+-]?[0-9]{1,17}([.][0-9]+)?')
-                    then try_cast(
-                        cast(
-                            regexp_extract(total_amount_text, '[+-]?[0-9]+([.][0-9]{1,12})?')
-                            as decimal(38, 12)
-                        ) as decimal(18, 2)
-                    )
-            end
-        ) as clean_amount,
+        coalesce(nullif(lower(trimmed(status)), ''), 'unknown') as clean_status,
+        coalesce(total_amount, clean_amount(total_amount_text)) as clean_amount,
         count(*) over (partition by date, id) as rows_of_id
     from raw.orders
 
@@ -43,11 +30,7 @@ select
     typed.date,
     typed.id,
     typed.customer_id,
-    case
-        when typed.clean_region = '' then 'unknown'
-        when lower(typed.clean_region) = 'all' then 'all (region)'
-        else typed.clean_region
-    end as region,
+    clean_region(typed.customer_region) as region,
     typed.clean_amount as total_amount,
     typed.created_at,
     typed.clean_status as status,

@@ -18,22 +18,9 @@ typed as (
 
     select
         *,
-        trim(coalesce(customer_region, '')) as clean_region,
         -- While unpaid, a payment belongs to the day of its order; without one, to the first.
         coalesce(paid_at, order_created_at) as dated_at,
-        coalesce(
-            amount,
-            -- Twelve decimals decide the rounding; a cast of more would round twice.
-            case
-                when regexp_full_match(trim(amount_text), '[+-]?[0-9]{1,17}([.][0-9]+)?')
-                    then try_cast(
-                        cast(
-                            regexp_extract(amount_text, '[+-]?[0-9]+([.][0-9]{1,12})?')
-                            as decimal(38, 12)
-                        ) as decimal(18, 2)
-                    )
-            end
-        ) as clean_amount,
+        coalesce(amount, clean_amount(amount_text)) as clean_amount,
         count(*) over (partition by date, id) as rows_of_id
     from raw.payments
 
@@ -45,11 +32,7 @@ select
     typed.id,
     typed.order_id,
     typed.customer_id,
-    case
-        when typed.clean_region = '' then 'unknown'
-        when lower(typed.clean_region) = 'all' then 'all (region)'
-        else typed.clean_region
-    end as region,
+    clean_region(typed.customer_region) as region,
     typed.clean_amount as amount,
     case when typed.status is null then 'other' else coalesce(status_words.status, 'other') end
         as status,
@@ -63,10 +46,13 @@ select
         when
             typed.dated_at < days.starts_at
             or typed.dated_at >= days.ends_at
-            then 'paid_at is not on this day'
+            then case
+                when typed.paid_at is null then 'its order was not placed on this day'
+                else 'paid_at is not on this day'
+            end
         when typed.amount is null and typed.amount_text is null then 'amount is missing'
         when typed.clean_amount is null then 'amount is not an amount'
     end as reject_reason
 from typed
 inner join days on typed.date = days.date
-left join status_words on lower(trim(typed.status)) = status_words.word
+left join status_words on lower(trimmed(typed.status)) = status_words.word
