@@ -6,8 +6,9 @@ from datetime import date, time, timedelta, timezone
 
 from ecom_platform.settings import DEFAULT_PAYMENT_STATUSES
 
-# Business timezone, source timezone, a day on which clocks change. Sao Paulo's changed at
-# midnight, and Denver's midnight lies in the hour that New York's clocks repeat.
+# Business timezone, source timezone, a day on which clocks change. Those of Sao Paulo,
+# Havana and Beirut change at midnight, and Denver's midnight lies in the hour that New York's
+# clocks repeat.
 SITUATIONS = (
     ("UTC", "UTC", date(2024, 2, 29)),
     ("UTC", "America/New_York", date(2024, 11, 3)),
@@ -18,6 +19,8 @@ SITUATIONS = (
     ("America/Denver", "America/New_York", date(2024, 11, 3)),
     ("America/Sao_Paulo", "America/Sao_Paulo", date(2018, 2, 18)),
     ("America/Sao_Paulo", "America/Sao_Paulo", date(2018, 11, 4)),
+    ("America/Havana", "America/Havana", date(2024, 3, 10)),
+    ("Asia/Beirut", "UTC", date(2024, 3, 31)),
     ("Asia/Kolkata", "UTC", date(2024, 1, 1)),
     ("Pacific/Auckland", "Pacific/Auckland", date(2024, 4, 7)),
     ("Pacific/Auckland", "Asia/Kolkata", date(2024, 9, 29)),
@@ -36,6 +39,7 @@ UNREADABLE_TIMES = (
     "2024-03-10 25:00:00", "yesterday",
 )  # fmt: skip
 
+PRICES = ("10.00", "19.99", "100.00")
 ROUNDED_AMOUNTS = (
     "0.005", "-0.005", "1.005", "1.015", "-1.015", "2.675", "0.004", "-0.004", "10.9950",
     "0.0049999999999999999999", "0.0050000000000000000001", "7", "-3.5", "-0.00", "0.000",
