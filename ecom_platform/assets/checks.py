@@ -7,6 +7,9 @@ from itertools import groupby
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
 
 from ecom_platform.assets.metrics import METRICS, Metric
 from ecom_platform.assets.steps import add_settings
@@ -71,8 +74,10 @@ def _build(
             add_settings(connection, settings, days)
             for table in tables:
                 add_view(connection, table.partitions())
+            targets = _materializations(context, path, days)
             for check in asked:
-                _log(context, path, check.name, check.severity, answer(connection, check, days))
+                answers = answer(connection, check, days)
+                _log(context, path, check.name, check.severity, answers, targets)
         yield from ()
 
     return ask
@@ -111,7 +116,8 @@ def _build_source_check(raw: Dataset, settings: Settings) -> dg.AssetChecksDefin
                 for day in table.days
                 if day not in table.failed
             ]
-            _log(context, raw.path, MATCHES_SOURCE, dg.AssetCheckSeverity.ERROR, answers)
+            targets = _materializations(context, raw.path, [found.day for found in answers])
+            _log(context, raw.path, MATCHES_SOURCE, dg.AssetCheckSeverity.ERROR, answers, targets)
         yield from ()
 
     return compare
@@ -140,12 +146,35 @@ def _compare(day: str, lake: list[Any], source: Totals | None) -> Answer:
     return Answer(day, passed, facts)
 
 
+def _materializations(
+    context: dg.AssetCheckExecutionContext, path: str, days: Sequence[str]
+) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
+    """Return day -> its newest materialization; without it, an answer counts as outdated."""
+    key = dg.AssetKey(path.split("/"))
+    newest = context.instance.get_latest_storage_id_by_partition(
+        key, dg.DagsterEventType.ASSET_MATERIALIZATION, set(days)
+    )
+    if not newest:
+        return {}
+    records = context.instance.fetch_materializations(
+        dg.AssetRecordsFilter(key, storage_ids=list(newest.values())), limit=len(newest)
+    ).records
+    return {
+        record.partition_key: AssetCheckEvaluationTargetMaterializationData(
+            storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+        )
+        for record in records
+        if record.partition_key
+    }
+
+
 def _log(
     context: dg.AssetCheckExecutionContext,
     path: str,
     name: str,
     severity: dg.AssetCheckSeverity,
     answers: Iterable[Answer],
+    targets: Mapping[str, AssetCheckEvaluationTargetMaterializationData],
 ) -> None:
     """Record an answer for each day; a result of the step would be one for the whole range."""
     for found in answers:
@@ -155,6 +184,7 @@ def _log(
             passed=found.passed,
             severity=severity,
             partition=found.day,
+            target_materialization_data=targets.get(found.day),
             metadata=dict(found.facts),
         )
         context.op_execution_context.log_event(evaluation)

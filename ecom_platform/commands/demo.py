@@ -17,7 +17,6 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from ecom_platform.commands.formats import messages
-from ecom_platform.errors import EcomError
 from ecom_platform.settings import CODE_LOCATION, load_settings
 
 if TYPE_CHECKING:
@@ -37,6 +36,9 @@ load_from:
       module_name: ecom_platform.definitions
       location_name: {CODE_LOCATION}
 """
+
+#: Dagster recommends `dg dev`, which starts the same services but is not installed with them.
+QUIETLY = ("-W", "ignore:Function `dev_command` is superseded")
 
 
 def run_demo(orders: int, days: int, folder: Path, *, debug: bool) -> int:
@@ -80,17 +82,10 @@ def stop_demo(folder: Path) -> int:
 
 
 def open_dagster(folder: Path, port: int) -> None:
-    """Become `dagster dev`, with the demo's environment where a demo was run.
-
-    Raises:
-        EcomError: There is no `dagster` beside this Python.
-    """
+    """Become `dagster dev`, with the demo's environment where a demo was run."""
     from ecom_platform.commands.run import prepare_instance
     from ecom_platform.sources.embedded_postgres import start_postgres
 
-    dagster = shutil.which("dagster", path=str(Path(sys.executable).parent))
-    if dagster is None:
-        raise EcomError("There is no `dagster` beside this Python.", hint="Run: make install")
     folder = folder.expanduser().absolute()
     if (folder / ENVIRONMENT).exists():
         start_postgres(folder / DATABASE)
@@ -99,8 +94,9 @@ def open_dagster(folder: Path, port: int) -> None:
         prepare_instance(messages())
     workspace = Path(os.environ["DAGSTER_HOME"]) / "workspace.yaml"
     workspace.write_text(WORKSPACE)
-    arguments = ["dev", "-w", str(workspace), "-p", str(port)]
-    os.execv(dagster, [dagster, *arguments])  # noqa: S606 - the very point: no shell between
+    command = [sys.executable, *QUIETLY, "-m", "dagster", "dev", "-w", str(workspace)]
+    # The very point: no shell between.
+    os.execv(sys.executable, [*command, "-p", str(port)])  # noqa: S606
 
 
 def _make_shop(address: str, orders: int, first: date, last: date, console: Console) -> None:

@@ -22,7 +22,7 @@ DATASETS: dict[str, Dataset] = {
     dataset.path: dataset for dataset in (*RAW, *CLEANED, *(metric.dataset for metric in METRICS))
 }
 FILES = sorted(
-    path.relative_to(SQL_FOLDER).with_suffix("").as_posix() for path in SQL_FOLDER.rglob("*.sql")
+    path.relative_to(SQL_FOLDER).with_suffix("").as_posix() for path in SQL_FOLDER.glob("*/*.sql")
 )
 
 INPUTS = {

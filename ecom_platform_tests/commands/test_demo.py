@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
 import shlex
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
+import psutil
 import pytest
 
+from ecom_platform.settings import CODE_LOCATION
 from ecom_platform_tests.commands.harness import ecom
 
 if TYPE_CHECKING:
@@ -79,3 +88,63 @@ def test_a_demo_that_cannot_be_kept_there_says_so() -> None:
 
     assert (done.code, done.out) == (1, "")
     assert "Error: The demo database cannot be kept in /dev/null/demo" in done.err
+
+
+#: Shells have their background jobs ignore Ctrl-C.
+INTERRUPTIBLE = """
+import signal
+from ecom_platform.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+
+
+def test_dev_opens_dagster_on_the_environment(folder: Path) -> None:
+    assert ecom("demo", "--orders", "1000", "--days", "7", "--folder", str(folder)).code == 0
+    printed = folder / "dev.log"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]  # free again at the end of the block
+    with printed.open("w") as output:
+        process = psutil.Popen(
+            [sys.executable, "-c", INTERRUPTIBLE, "dev", "--folder", folder, "--port", str(port)],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "NO_COLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    started: list[psutil.Process] = []
+    gone: list[psutil.Process] = []
+    try:
+        assert "dagster_version" in _ask(f"http://127.0.0.1:{port}/server_info", process)
+        nodes = _ask(f"http://127.0.0.1:{port}/graphql?query={quote(QUERY)}", process)
+        nodes = nodes["data"]["assetNodes"]
+        # Both services share a code server: it, too, must end with them.
+        started = process.children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        code = process.wait(timeout=90)
+        gone, _ = psutil.wait_procs(started, timeout=30)
+    finally:
+        for one in [*started, process]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+
+    assert code == 0
+    assert {"path": ["metrics", "total_revenue"]} in [node["assetKey"] for node in nodes]
+    assert {node["repository"]["location"]["name"] for node in nodes} == {CODE_LOCATION}
+    assert len(started) >= 3
+    assert len(gone) == len(started)
+    assert not re.findall(r"(?im)^.*(?:warning|error|traceback).*$", printed.read_text())
+    # Until `ecom demo --stop`.
+    database = (folder / "postgres" / "data" / "postmaster.pid").read_text().splitlines()[0]
+    assert psutil.pid_exists(int(database))
+
+
+def _ask(address: str, process: psutil.Popen) -> Any:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(address, timeout=30) as response:  # noqa: S310 - our own
+                return json.load(response)
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail("Dagster does not answer")

@@ -268,7 +268,7 @@ def test_tables_that_are_published_together_are_good_together(address: str) -> N
             connection.execute(f"CREATE TABLE other AS {typed(other)}")
             rows = Rows(connection, "main", beside={beside: "other"})
             report = run.lake.publish(SALES, rows, DAYS, "v1")
-            assert all(list(found) == [beside, SALES] for found in report.published.values())
+            assert all(list(found) == [SALES, beside] for found in report.published.values())
             return report.bad_days
 
     assert publish(sales(good(FIRST)), NO_SALES) == {}

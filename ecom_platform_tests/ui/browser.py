@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,8 +28,8 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-#: Screenshots are for docs/take_screenshots.py; without it, for whoever looks why a test fails.
-FOLDER = Path(os.environ.get("SCREENSHOTS") or tempfile.gettempdir())
+#: Where to keep pictures of the pages, as docs/screenshots does; without it, none are taken.
+FOLDER = os.environ.get("SCREENSHOTS")
 WIDTH, HEIGHT = 1600, 1000
 #: Milliseconds. The page asks for much, and the machine may be busy with other tests.
 PATIENCE = 60_000
@@ -89,22 +88,25 @@ def watched_page(browser: Browser, width: int = WIDTH, height: int = HEIGHT) -> 
 
 
 def screenshot(page: Page, name: str) -> None:
-    """Keep what the page shows, once it stands still."""
+    """Keep what the page shows, once it stands still, where SCREENSHOTS names a folder."""
+    if not FOLDER:
+        return
     page.mouse.move(0, 0)
     before = None
     while (now := page.screenshot()) != before:
         before = now
         page.wait_for_timeout(400)
-    (FOLDER / f"{name}.png").write_bytes(now)
+    Path(FOLDER, f"{name}.png").write_bytes(now)
 
 
-def choose_days(page: Page, button: str, days: str) -> Locator:
+def choose_days(page: Page, button: str, days: str, count: int = 1) -> Locator:
     """Open the dialog of a button that materializes, and choose days in it.
 
     Args:
         page: With the button.
         button: Words it begins with.
         days: As the dialog takes them: `[2026-01-01...2026-01-31]`, or one day.
+        count: How many they are.
     """
     page.get_by_role("button", name=button).first.click()
     # A cleaned asset never comes without its quarantine, and Dagster says so first.
@@ -117,6 +119,7 @@ def choose_days(page: Page, button: str, days: str) -> Locator:
     entry.fill(days)
     entry.press("Enter")
     entry.blur()
+    expect(dialog.get_by_text(re.compile(rf"^{count} partitions?$"))).to_be_visible()
     return dialog
 
 

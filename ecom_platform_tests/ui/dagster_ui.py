@@ -11,12 +11,14 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
+from ecom_platform.calendar import days_between
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from datetime import date
     from pathlib import Path
 
 #: Processes are started and runs are executed; Dagster's daemon looks twice a minute.
@@ -35,8 +37,8 @@ query Backfill($backfill: String!) {
 }
 """
 RUN = "query Run($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"
-DAYS = """
-query Days($asset: AssetKeyInput!) {
+ASSET = """
+query Asset($asset: AssetKeyInput!) {
   assetNodeOrError(assetKey: $asset) {
     ... on AssetNode {
       assetPartitionStatuses {
@@ -48,8 +50,16 @@ query Days($asset: AssetKeyInput!) {
 """
 CHECK = """
 query Check($asset: AssetKeyInput!, $check: String!) {
-  assetCheckExecutions(assetKey: $asset, checkName: $check, limit: 1000) {
-    partition status evaluation { success metadataEntries { label } }
+  assetNodeOrError(assetKey: $asset) {
+    ... on AssetNode {
+      assetCheckOrError(checkName: $check) {
+        ... on AssetCheck {
+          partitionStatuses {
+            ... on AssetCheckTimePartitionStatuses { ranges { status startKey endKey } }
+          }
+        }
+      }
+    }
   }
 }
 """
@@ -117,23 +127,25 @@ class DagsterUI:
         wait_until(lambda: status() in {"SUCCESS", "FAILURE", "CANCELED"}, f"run {run}")
         return status()
 
-    def status_of_day(self, asset: str, day: date) -> str:
-        """Return Dagster's status of a partition: `MATERIALIZED`, `FAILED` or `MISSING`."""
-        answer = self.ask(DAYS, asset={"path": asset.split("/")})["assetNodeOrError"]
-        for span in answer["assetPartitionStatuses"]["ranges"]:
-            if span["startKey"] <= day.isoformat() <= span["endKey"]:
-                return span["status"]
-        return "MISSING"
+    def asset_statuses(self, asset: str) -> dict[str, str]:
+        """Return day -> status, `MATERIALIZED` or `FAILED`, of the days that have one."""
+        answer = self.ask(ASSET, asset={"path": asset.split("/")})["assetNodeOrError"]
+        return _by_day(answer["assetPartitionStatuses"]["ranges"])
 
-    def check_results(self, asset: str, check: str) -> dict[str, bool]:
-        """Return day -> whether a check passed when it was last asked."""
-        answer = self.ask(CHECK, asset={"path": asset.split("/")}, check=check)
-        newest_last = reversed(answer["assetCheckExecutions"])
-        return {
-            str(found["partition"]): found["evaluation"]["success"]
-            for found in newest_last
-            if found["evaluation"]
-        }
+    def check_statuses(self, asset: str, check: str) -> dict[str, str]:
+        """Return day -> status, `SUCCEEDED` or `FAILED`, of the days that have one."""
+        answer = self.ask(CHECK, asset={"path": asset.split("/")}, check=check)["assetNodeOrError"]
+        return _by_day(answer["assetCheckOrError"]["partitionStatuses"]["ranges"])
+
+
+def _by_day(ranges: list[dict[str, str]]) -> dict[str, str]:
+    return {
+        day.isoformat(): span["status"]
+        for span in ranges
+        for day in days_between(
+            date.fromisoformat(span["startKey"]), date.fromisoformat(span["endKey"])
+        )
+    }
 
 
 def wait_until(done: Callable[[], bool], what: str) -> None:
@@ -188,7 +200,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)
-            process.wait(timeout=20)
+            process.wait(timeout=10)
         except ProcessLookupError:
             return
         except subprocess.TimeoutExpired:
