@@ -41,9 +41,14 @@ class Calendar:
         """The one partitions definition: every closed day from `start` on."""
         return DailyPartitionsDefinition(start_date=self.start.isoformat(), timezone=self.timezone)
 
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The business timezone's rules."""
+        return ZoneInfo(self.timezone)
+
     def day_of(self, instant: datetime) -> date:
         """Return the business day of an aware instant."""
-        return instant.astimezone(ZoneInfo(self.timezone)).date()
+        return instant.astimezone(self.zone).date()
 
     def start_of(self, day: date) -> datetime:
         """Return the first instant of a business day, in UTC.
@@ -52,7 +57,7 @@ class Calendar:
         """
         # fold=0 of a midnight that does not exist is the instant the gap begins, which is
         # the first instant of the day; of one that exists twice it is the earlier.
-        return datetime.combine(day, time.min, ZoneInfo(self.timezone)).astimezone(UTC)
+        return datetime.combine(day, time.min, self.zone).astimezone(UTC)
 
     def bounds(self, first: date, last: date) -> tuple[datetime, datetime]:
         """Return the half-open UTC interval of the business days `first` to `last`."""

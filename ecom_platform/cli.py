@@ -6,7 +6,7 @@ What a command does is in `commands/`, imported when it is called: Dagster alone
 from __future__ import annotations
 
 import sys
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, cast
@@ -44,6 +44,13 @@ def _day(text: str) -> date:
         raise typer.BadParameter(f"{text!r} is not a day such as 2024-03-09.") from None
 
 
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no moment such as 2024-03-09T07:30.") from None
+
+
 def _print_version(asked: bool) -> None:
     if asked:
         typer.echo(__version__)
@@ -55,6 +62,16 @@ From = Annotated[
 ]
 To = Annotated[
     date, typer.Option("--to", parser=_day, metavar="YYYY-MM-DD", help="The last day, included.")
+]
+FromAny = Annotated[
+    date | None,
+    typer.Option("--from", parser=_day, metavar="YYYY-MM-DD", help="By default, the first day."),
+]
+ToAny = Annotated[
+    date | None,
+    typer.Option(
+        "--to", parser=_day, metavar="YYYY-MM-DD", help="By default, the last closed day."
+    ),
 ]
 
 
@@ -113,6 +130,14 @@ def show(
         str | None,
         typer.Option(metavar="REGION", help="Only this region; `all` for all of them together."),
     ] = None,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            parser=_moment,
+            metavar="MOMENT",
+            help="What was published then, such as 2024-03-09T07:30; in ECOM_TIMEZONE.",
+        ),
+    ] = None,
     format: Annotated[Format, typer.Option(help="How to print.")] = Format.TABLE,  # noqa: A002 - the option's name
 ) -> int:
     """Print a metric: a row per day and region.
@@ -123,7 +148,29 @@ def show(
     from ecom_platform.commands.show import show_metric
     from ecom_platform.settings import load_settings
 
-    return show_metric(load_settings(), metric, first, last, region, format.value)
+    return show_metric(load_settings(), metric, first, last, region, format.value, as_of)
+
+
+@app.command(epilog=EXIT_CODES)
+def restatements(
+    metric: Annotated[
+        str | None,
+        typer.Option(metavar="METRIC", help="Only of this metric, such as total_revenue."),
+    ] = None,
+    first: FromAny = None,
+    last: ToAny = None,
+    *,
+    format: Annotated[Format, typer.Option(help="How to print.")] = Format.TABLE,  # noqa: A002 - the option's name
+) -> int:
+    """Print what was published and changed later: when, and why.
+
+    A row for each value that changed. A day is settled ECOM_CLOSE_AFTER_DAYS days after it is
+    over.
+    """
+    from ecom_platform.commands.restatements import show_restatements
+    from ecom_platform.settings import load_settings
+
+    return show_restatements(load_settings(), metric, first, last, format.value)
 
 
 @app.command(epilog=EXIT_CODES)

@@ -91,6 +91,11 @@ class Dataset:
         """Columns that rows are stored in order of."""
         return self.sort or self.key
 
+    @property
+    def is_restated(self) -> bool:
+        """Whether the ledger keeps what a day said before it was changed."""
+        return self.layer == "metrics"
+
     def object_path(self, day: str) -> str:
         """Return the path of one partition under the lake's root."""
         return f"{self.path}/date={day}/data.parquet"

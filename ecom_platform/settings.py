@@ -6,7 +6,7 @@ The settings reference in docs/ is generated from this file.
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
@@ -147,6 +147,12 @@ class Settings(BaseSettings):
     alert_slack_webhook: SecretStr | None = Field(
         default=None, description="A Slack incoming webhook that failed runs are sent to."
     )
+    close_after_days: int = Field(
+        default=30,
+        ge=0,
+        description="Days after which a business day's numbers are settled; until then they are "
+        "provisional.",
+    )
     dagster_url: str | None = Field(
         default=None,
         description="Where people open the Dagster UI, for the links in alerts: "
@@ -226,6 +232,11 @@ class Settings(BaseSettings):
         for status, group in self.payment_statuses.items():
             words.update({word.strip().lower(): status for word in group})
         return words
+
+    def is_settled(self, day: str, moment: datetime) -> bool:
+        """Say whether a business day was settled at a moment: ECOM_CLOSE_AFTER_DAYS after it."""
+        age = self.calendar.last_closed(moment) - date.fromisoformat(day)
+        return age.days >= self.close_after_days
 
     def source_table(self, table: str) -> str:
         """Return the source's name of `orders`, `customers` or `payments`."""

@@ -13,13 +13,14 @@ from ecom_platform.commands.outcome import DONE, SOME_DAYS_FAILED
 from ecom_platform.engines.duckdb import Engine, add_view, quote, text
 from ecom_platform.engines.explain import explain_sql_errors
 from ecom_platform.errors import EcomError, MissingPartitionError
+from ecom_platform.lake.as_of import add_days_as_of
 from ecom_platform.lake.publish import Lake
 from ecom_platform.lake.storage import FolderStorage, open_storage
 from ecom_platform.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
-    from datetime import date
+    from datetime import date, datetime
 
     from ecom_platform.datasets import Dataset
     from ecom_platform.engines.duckdb import Connection
@@ -27,21 +28,31 @@ if TYPE_CHECKING:
 
 
 def show_metric(
-    settings: Settings, name: str, first: date, last: date, region: str | None, form: str
+    settings: Settings,
+    name: str,
+    first: date,
+    last: date,
+    region: str | None,
+    form: str,
+    as_of: datetime | None,
 ) -> int:
     """Print a metric's rows as `table`, `csv` or `json`; return the exit code.
+
+    Args:
+        settings: Where the lake is.
+        name: Of the metric.
+        first: First day.
+        last: Last day.
+        region: Only this one.
+        form: `table`, `csv` or `json`.
+        as_of: Print what was published at this moment; in ECOM_TIMEZONE where it has no zone.
 
     Raises:
         EcomError: There is no such metric, or none of the days was computed.
     """
-    metrics = {metric.name: metric.dataset for metric in METRICS}
-    if name not in metrics:
-        raise EcomError(
-            f"There is no metric {name}.", hint=f"It is one of {', '.join(sorted(metrics))}."
-        )
-    dataset = metrics[name]
+    dataset = find_metric(name)
     columns = columns_of(dataset)
-    with open_days(settings, dataset, first, last) as (connection, missing):
+    with open_days(settings, dataset, first, last, as_of) as (connection, missing):
         rows = _rows(connection, dataset, region)
         if region and not rows:
             known = connection.execute(
@@ -69,6 +80,20 @@ def read_days(
     return [dict(zip(columns_of(dataset), row, strict=True)) for row in rows]
 
 
+def find_metric(name: str) -> Dataset:
+    """Return the dataset of a metric.
+
+    Raises:
+        EcomError: There is no such metric.
+    """
+    metrics = {metric.name: metric.dataset for metric in METRICS}
+    if name not in metrics:
+        raise EcomError(
+            f"There is no metric {name}.", hint=f"It is one of {', '.join(sorted(metrics))}."
+        )
+    return metrics[name]
+
+
 def columns_of(dataset: Dataset) -> list[str]:
     """Return the columns that leave the platform: `date` and all that identify nobody."""
     return ["date", *(column.name for column in dataset.columns if not column.pii)]
@@ -76,9 +101,15 @@ def columns_of(dataset: Dataset) -> list[str]:
 
 @contextmanager
 def open_days(
-    settings: Settings, dataset: Dataset, first: date, last: date
+    settings: Settings,
+    dataset: Dataset,
+    first: date,
+    last: date,
+    as_of: datetime | None = None,
 ) -> Generator[tuple[Connection, list[date]]]:
     """Open days of a dataset as the view `days`; yield the connection and missing days.
+
+    With `as_of`, what was published of a metric at that moment.
 
     Raises:
         SettingsError: A day is not over yet or before the first, or the range is empty.
@@ -99,8 +130,16 @@ def open_days(
             )
         engine = Engine(settings, scratch, folders)
         with engine.connect() as connection, explain_sql_errors(connection, dataset):
-            add_view(connection, table.partitions(), "days")
-            yield connection, [day for day in days if day.isoformat() in table.missing]
+            missing = set(table.missing)
+            if as_of is None:
+                add_view(connection, table.partitions(), "days")
+            else:
+                moment = as_of if as_of.tzinfo else as_of.replace(tzinfo=settings.calendar.zone)
+                add_view(connection, table.partitions(), "now")
+                missing |= add_days_as_of(
+                    connection, lake.ledger, dataset, table.days, moment, view="now", table="days"
+                )
+            yield connection, [day for day in days if day.isoformat() in missing]
 
 
 def warn_of_missing(dataset: Dataset, missing: Sequence[date]) -> int:

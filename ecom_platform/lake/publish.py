@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ecom_platform.engines.duckdb import Partitions, quote, text
 from ecom_platform.engines.explain import explain_sql_errors
 from ecom_platform.errors import EcomError, MissingPartitionError, PublishConflictError
+from ecom_platform.lake.ledger import BACKFILL, CODE_CHANGE, Ledger, version_facts
 from ecom_platform.quality.audits import DayAudit, audit
 
 if TYPE_CHECKING:
@@ -104,13 +105,23 @@ class Lake:
         calendar: Of the business.
         scratch: A folder of the run's own.
         run_id: Recorded with what is published.
+        cause: Why the run replaces numbers that were published, for the ledger.
     """
 
-    def __init__(self, storage: Storage, calendar: Calendar, scratch: Path, run_id: str) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        calendar: Calendar,
+        scratch: Path,
+        run_id: str,
+        cause: str = BACKFILL,
+    ) -> None:
         self._storage = storage
         self._calendar = calendar
         self._scratch = scratch
         self._run_id = run_id
+        self._cause = cause
+        self.ledger = Ledger(storage, scratch)
         self._versions: dict[str, str] = {}
         self._bad_days: dict[str, dict[str, str]] = {}
 
@@ -204,15 +215,18 @@ class Lake:
     ) -> Published:
         path = dataset.object_path(day)
         replaces = self._versions.get(path)
-        same = self._find(path, found) if replaces else None
-        if same:
-            return same
+        current = self._storage.stat(path) if replaces else None
+        if current and current.metadata.get("ecom-content") == found.content:
+            return Published(found, current.size, self._storage.uri(path), changed=False)
         facts = {
-            "ecom-content": found.content,
+            **version_facts(found.content, self._run_id),
             "ecom-rows": str(found.rows),
             "ecom-code": code,
-            "ecom-run": self._run_id,
         }
+        # A version that is not the one to replace makes the put fail; a damaged one has no facts.
+        if current and current.etag == replaces and current.metadata and dataset.is_restated:
+            cause = self._cause if current.metadata["ecom-code"] == code else CODE_CHANGE
+            self.ledger.write(cursor, dataset, table, day, current, facts, cause)
         file = self._scratch / "outgoing" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         columns = ", ".join(quote(column.name) for column in dataset.columns)
@@ -228,17 +242,11 @@ class Lake:
         try:
             self._versions[path] = self._storage.put(path, file, replaces=replaces, facts=facts)
         except PublishConflictError:
-            same = self._find(path, found)
-            if same:  # another run made the same of the day, and was faster
-                return same
-            raise
+            current = self._storage.stat(path)
+            # Another run may have made the same of the day, and have been faster.
+            if current is None or current.metadata.get("ecom-content") != found.content:
+                raise
+            return Published(found, current.size, self._storage.uri(path), changed=False)
         finally:
             file.unlink()
         return Published(found, size, self._storage.uri(path), changed=True)
-
-    def _find(self, path: str, found: DayAudit) -> Published | None:
-        """Return a partition of the lake if it has exactly these rows."""
-        current = self._storage.stat(path)
-        if current is None or current.metadata.get("ecom-content") != found.content:
-            return None
-        return Published(found, current.size, self._storage.uri(path), changed=False)
