@@ -12,6 +12,7 @@ import dagster as dg
 from ecom_platform.engines.duckdb import Engine
 from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.io_manager import LakeIOManager
+from ecom_platform.lake.ledger import BACKFILL, CAUSE_TAG
 from ecom_platform.lake.publish import Lake
 from ecom_platform.lake.storage import FolderStorage, open_storage
 from ecom_platform.scratch import scratch_folder
@@ -53,6 +54,7 @@ def build_resources(
             settings.calendar,
             engine.scratch,
             context.run.run_id if context.run else "",
+            context.run.tags.get(CAUSE_TAG, BACKFILL) if context.run else BACKFILL,
         )
         with explain_errors(settings.retry_seconds):
             opened.remember(datasets)

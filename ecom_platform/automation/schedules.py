@@ -17,6 +17,7 @@ from dagster._core.storage.tags import (
 
 from ecom_platform.automation.jobs import DAILY_REFRESH
 from ecom_platform.calendar import contiguous_ranges, days_between
+from ecom_platform.lake.ledger import CAUSE_TAG, LATE_DATA
 from ecom_platform.settings import Settings
 
 DAILY_SCHEDULE = "daily"
@@ -54,6 +55,7 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
                 tags={
                     ASSET_PARTITION_RANGE_START_TAG: first.isoformat(),
                     ASSET_PARTITION_RANGE_END_TAG: last.isoformat(),
+                    CAUSE_TAG: LATE_DATA,
                 },
             )
 

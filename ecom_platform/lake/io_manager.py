@@ -13,27 +13,20 @@ import dagster as dg
 import pandas as pd
 import pyarrow as pa
 from dagster._core.definitions.partitions.utils import infer_partition_mapping
-from dagster._core.events import (
-    DagsterEvent,
-    DagsterEventBatchMetadata,
-    generate_event_batch_id,
-)
 
 from ecom_platform.engines.duckdb import Engine, add_view, create_result
 from ecom_platform.engines.explain import explain_sql_errors
 from ecom_platform.errors import EngineError
+from ecom_platform.lake.events import as_events, failure, partition_metadata, restatements
 from ecom_platform.lake.failures import explain_errors
-from ecom_platform.lake.publish import Lake, LakeTable, Report, Rows
-from ecom_platform.privacy import redact
+from ecom_platform.lake.publish import Lake, LakeTable, Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from dagster._core.events import DagsterEvent
 
     from ecom_platform.datasets import Dataset
-    from ecom_platform.lake.publish import Published
-
-#: Bad days that an error message spells out.
-SHOWN_DAYS = 30
 
 #: What becomes of columns in a frame that pandas itself would make floats or objects at a NULL.
 _EXACT: dict[pa.DataType, pd.Int64Dtype | pd.BooleanDtype] = {
@@ -98,29 +91,30 @@ class LakeIOManager(dg.IOManager):
             with rows.connection:
                 report = self.lake.publish(dataset, rows, days, code)
         metadata = {
-            day: _metadata(published[dataset], rows.facts.get(day, {}))
+            day: partition_metadata(published[dataset], rows.facts.get(day, {}))
             for day, published in report.published.items()
         }
         # Tables beside the main one are never outputs of the step: they have a day exactly
         # when the main one has it.
-        beside = [
+        others = [
             dg.AssetMaterialization(
-                other.path.split("/"), partition=day, metadata=_metadata(published[other], {})
+                other.path.split("/"), partition=day, metadata=partition_metadata(found[other], {})
             )
             for other in rows.beside
-            for day, published in report.published.items()
+            for day, found in report.published.items()
         ]
+        others += restatements(dataset, report, self._engine.settings)
         if not report.bad_days:
             for day, facts in metadata.items():
                 context.step_context.add_asset_metadata(facts, context.asset_key, day)
-            yield from _events(context, beside)
+            yield from as_events(context, others)
             return
         good = [
             dg.AssetMaterialization(context.asset_key, partition=day, metadata=facts)
             for day, facts in metadata.items()
         ]
-        yield from _events(context, good + beside)
-        raise _failure(dataset, report)
+        yield from as_events(context, good + others)
+        raise failure(dataset, report)
 
     def _as_rows(self, context: dg.OutputContext, dataset: Dataset, obj: object) -> Rows:
         if isinstance(obj, Rows):
@@ -170,47 +164,3 @@ def _days_that_need(context: dg.InputContext, missing: Iterable[str]) -> dict[st
         reason = f"{path} was never computed for {day}; materialize it first"
         reasons |= dict.fromkeys(found.get_partition_keys(), reason)
     return reasons
-
-
-def _events(
-    context: dg.OutputContext, materializations: Sequence[dg.AssetMaterialization]
-) -> Iterator[DagsterEvent]:
-    """Yield materializations as events of one batch: with `log_event` each costs a write."""
-    batch = generate_event_batch_id()
-    last = len(materializations) - 1
-    for index, materialization in enumerate(materializations):
-        yield DagsterEvent.asset_materialization(
-            context.step_context, materialization, DagsterEventBatchMetadata(batch, index == last)
-        )
-
-
-def _metadata(
-    published: Published, facts: Mapping[str, int | float | str]
-) -> dict[str, int | float | str]:
-    return {
-        "dagster/partition_row_count": published.audit.rows,
-        "dagster/uri": published.uri,
-        "bytes": published.size,
-        "content": published.audit.content,
-        "changed": "yes" if published.changed else "no, the lake already held these rows",
-        **facts,
-    }
-
-
-def _failure(dataset: Dataset, report: Report) -> dg.Failure:
-    total = len(report.published) + len(report.bad_days)
-    reasons = [f"{day}: {redact(reason)}" for day, reason in report.bad_days.items()]
-    more = len(reasons) - SHOWN_DAYS
-    listed = [*reasons[:SHOWN_DAYS], *([f"… and {more} more days"] if more > 0 else [])]
-    summary = (
-        f"{len(reasons)} of {total} days of {dataset.path} were not published; "
-        "their last good versions stay."
-    )
-    return dg.Failure(
-        "\n".join([summary, *listed]),
-        metadata={
-            "what to do": "Mend what the reasons name, then materialize these days again.",
-            "bad_days": dg.MetadataValue.json(sorted(report.bad_days)),
-        },
-        allow_retries=False,
-    )

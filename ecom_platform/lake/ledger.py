@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 FOLDER = "ledger/restatements"
 
-#: Why a published number changes.
-LATE_DATA, CODE_CHANGE, BACKFILL, ERASURE = "late data", "code change", "backfill", "erasure"
+#: Why a published number changes. What was not asked for by a schedule or sensor is a backfill.
+LATE_DATA, CODE_CHANGE, BACKFILL = "late data", "code change", "backfill"
+#: Where a run says why it is there.
+CAUSE_TAG = "ecom/cause"
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Entry:
         published_at: When.
         replaced_at: When the version before was published.
         run_id: Of the run that published.
-        cause: `late data`, `code change`, `backfill` or `erasure`.
+        cause: `late data`, `code change` or `backfill`.
         restatements: The values.
     """
 
@@ -104,8 +106,8 @@ class Ledger:
         replaced: StoredObject,
         facts: Mapping[str, str],
         cause: str,
-    ) -> None:
-        """Record what a day is about to say otherwise than before.
+    ) -> list[Restatement]:
+        """Record, and return, what a day is about to say otherwise than before.
 
         Args:
             cursor: Has the new rows.
@@ -143,6 +145,7 @@ class Ledger:
         parquet.write_table(found.replace_schema_metadata(entry), file, compression="zstd")
         self._storage.put(f"{_folder(dataset, day)}/{name}", file, replaces=None, facts=entry)
         file.unlink()
+        return list(_restatements(day, found))
 
     def history(self, dataset: Dataset, days: Sequence[str]) -> dict[str, list[Entry]]:
         """Return day -> its publications that changed it, the newest first."""

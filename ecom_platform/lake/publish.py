@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ecom_platform.datasets import Dataset
     from ecom_platform.engines.duckdb import Connection
     from ecom_platform.lake.base import Storage
+    from ecom_platform.lake.ledger import Restatement
 
 #: Partitions written at once.
 WRITERS = 8
@@ -59,12 +60,14 @@ class Published:
         size: Its bytes.
         uri: Its address.
         changed: Whether it was written; False when the lake already held the same rows.
+        restated: The values that were published before and are others now.
     """
 
     audit: DayAudit
     size: int
     uri: str
     changed: bool
+    restated: tuple[Restatement, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -224,9 +227,10 @@ class Lake:
             "ecom-code": code,
         }
         # A version that is not the one to replace makes the put fail; a damaged one has no facts.
+        restated: list[Restatement] = []
         if current and current.etag == replaces and current.metadata and dataset.is_restated:
             cause = self._cause if current.metadata["ecom-code"] == code else CODE_CHANGE
-            self.ledger.write(cursor, dataset, table, day, current, facts, cause)
+            restated = self.ledger.write(cursor, dataset, table, day, current, facts, cause)
         file = self._scratch / "outgoing" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         columns = ", ".join(quote(column.name) for column in dataset.columns)
@@ -249,4 +253,5 @@ class Lake:
             return Published(found, current.size, self._storage.uri(path), changed=False)
         finally:
             file.unlink()
-        return Published(found, size, self._storage.uri(path), changed=True)
+        uri = self._storage.uri(path)
+        return Published(found, size, uri, changed=True, restated=tuple(restated))
