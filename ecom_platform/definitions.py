@@ -1,14 +1,14 @@
 """Everything Dagster loads, put together."""
 
-from __future__ import annotations
-
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
 import dagster as dg
 
 from ecom_platform.assets.checks import build_checks
 from ecom_platform.assets.cleaned import build_cleaned_assets
+from ecom_platform.assets.ledger import build_ledger_asset
 from ecom_platform.assets.metrics import METRICS, Metric, build_metric_assets
 from ecom_platform.assets.raw import build_raw_assets
 from ecom_platform.assets.sql_files import SQL_FOLDER
@@ -18,10 +18,6 @@ from ecom_platform.automation.schedules import build_schedules
 from ecom_platform.datasets import CLEANED, QUARANTINE, RAW
 from ecom_platform.resources import build_resources
 from ecom_platform.settings import Settings, load_settings
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
 
 def build_definitions(
@@ -46,6 +42,7 @@ def build_definitions(
                 *build_raw_assets(settings),
                 *build_cleaned_assets(settings),
                 *build_metric_assets(settings, metrics, metrics_folder),
+                build_ledger_asset(metrics),
             ],
             asset_checks=build_checks(settings, metrics),
             jobs=build_jobs(),

@@ -85,7 +85,7 @@ def restatements(
         for settled, change in found[:SHOWN_VALUES]
     ]
     metadata = {
-        "metric": dg.MetadataValue.asset(dg.AssetKey(dataset.path.split("/"))),
+        "metric": dataset.name,
         "values": len(found),
         SETTLED_VALUES: sum(settled for settled, _ in found),
         "restatements": dg.MetadataValue.table(records),

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ecom_platform_tests.platform import Platform
 
 DAY = date(2026, 3, 2)
+WITHOUT_LOOKBACK = (
+    "raw/orders", "cleaned/orders", "quarantine/orders", "metrics/total_orders",
+)  # fmt: skip
 
 
 @contextmanager
@@ -145,6 +148,30 @@ def test_an_alert_that_no_channel_takes_fails_the_tick(tmp_path: Path) -> None:
         settings = failing_platform(tmp_path, alert_slack_webhook=address)
         with open_platform(settings) as platform, pytest.raises(AlertError, match="answers 503"):
             tick(platform)
+
+
+def test_a_change_of_a_settled_day_reaches_people_once(tmp_path: Path) -> None:
+    with webhook() as (address, posted):
+        settings = failing_platform(tmp_path, alert_slack_webhook=address)
+        orders = tmp_path / "shop" / "orders.csv"
+        header = "id,customer_id,total_amount,created_at,status\n"
+        old, new = DAY, settings.calendar.last_closed()
+        orders.write_text(header)
+        with open_platform(settings) as platform:
+            sensor = platform.definitions.get_repository_def().get_sensor_def("settled_day_alerts")
+            context = dg.build_sensor_context(platform.instance)
+            for day in (old, new):
+                assert platform.run(day, day, *WITHOUT_LOOKBACK).success
+            orders.write_text(f"{header}1,,5,{old} 12:00:00,paid\n2,,5,{new} 12:00:00,paid\n")
+            platform.run(new, new, *WITHOUT_LOOKBACK)
+            sensor(context)
+            assert posted == []  # the day is provisional
+            run = platform.run(old, old, *WITHOUT_LOOKBACK).run_id
+            sensor(context)
+            sensor(context)
+    [message] = posted
+    assert "total_orders: " in message["text"]
+    assert f"https://dagster.example.invalid/runs/{run}" in message["text"]
 
 
 def test_without_a_channel_there_is_no_sensor(tmp_path: Path) -> None:

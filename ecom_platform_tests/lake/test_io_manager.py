@@ -13,6 +13,7 @@ import pytest
 from ecom_platform.automation.jobs import EXECUTOR, build_jobs
 from ecom_platform.datasets import Column, Dataset, Type
 from ecom_platform.engines.duckdb import Engine, add_view, create_result
+from ecom_platform.lake.events import LEDGER
 from ecom_platform.lake.publish import LakeTable, Rows
 from ecom_platform.resources import build_resources
 from ecom_platform.settings import Settings
@@ -247,12 +248,18 @@ def test_each_day_says_what_it_is(platform: Platform) -> None:
     assert (found["ecom-content"], found["ecom-code"]) == (first["content"], "7")
 
 
+def versions(platform: Platform) -> dict[str, str]:
+    """Return path -> version of every partition."""
+    storage = Run(platform.settings.lake).storage
+    return {path: etag for d in DATASETS for path, etag in storage.etags(d.path).items()}
+
+
 def test_a_second_run_changes_nothing_and_says_so(platform: Platform, shop: Shop) -> None:
     platform.run(FIRST, LAST)
-    before = Run(platform.settings.lake).storage.etags("")
+    before = versions(platform)
     shop.visits[DAYS[2]].append(visit(99))
     platform.run(FIRST, LAST)
-    after = Run(platform.settings.lake).storage.etags("")
+    after = versions(platform)
     changed = {path for path, etag in after.items() if before[path] != etag}
     assert changed == {
         VISITS.object_path(DAYS[2]), BY_FRAME.object_path(DAYS[2]), BY_TABLE.object_path(DAYS[2]),
@@ -260,6 +267,17 @@ def test_a_second_run_changes_nothing_and_says_so(platform: Platform, shop: Shop
     }  # fmt: skip
     said = {day: facts["changed"][:3] for day, facts in metadata(platform, VISITS.path).items()}
     assert said == {day: "yes" if day == DAYS[2] else "no," for day in DAYS}
+    # What is published of the metrics on that day was said otherwise before.
+    entries = Run(platform.settings.lake).lake.ledger.history(BY_FRAME, DAYS)
+    assert [(day, entry.cause) for day in DAYS for entry in entries[day]] == [(DAYS[2], "backfill")]
+    events = platform.instance.fetch_materializations(LEDGER, limit=10).records
+    told = [event.asset_materialization.metadata for event in events]
+    assert [(facts["metric"].value, facts["values"].value) for facts in reversed(told)] == [
+        ("by_frame", 2),
+        ("by_table", 2),
+        ("rolling", 3),
+    ]
+    assert {facts["settled_values"].value for facts in told} == {told[0]["values"].value, 2}
 
 
 def test_frames_are_exact(platform: Platform, shop: Shop) -> None:
@@ -324,7 +342,7 @@ def test_a_bad_day_leaves_the_others_to_frames_and_tables_alike(
     platform: Platform, shop: Shop
 ) -> None:
     platform.run(FIRST, LAST)
-    before = Run(platform.settings.lake).storage.etags("")
+    before = versions(platform)
     for visits in shop.visits.values():
         visits.append(visit(50))
     shop.visits[DAYS[2]].append(visit(50))
@@ -337,7 +355,7 @@ def test_a_bad_day_leaves_the_others_to_frames_and_tables_alike(
     for dataset in (VISITS, BY_FRAME, BY_TABLE, ROLLING):
         assert platform.statuses(dataset.path, FIRST, LAST) == {**ALL, DAYS[2]: "FAILED"}
     assert f"{DAYS[2]}: raw/visits of this day failed in this run" in failures["metrics__by_frame"]
-    after = Run(platform.settings.lake).storage.etags("")
+    after = versions(platform)
     kept = {path for path, etag in after.items() if before[path] == etag}
     assert kept == {dataset.object_path(DAYS[2]) for dataset in DATASETS}
     # Where a bad day is one of several that are looked back on, its last good version counts.
