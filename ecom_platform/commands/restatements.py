@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecom_platform.assets.metrics import METRICS
@@ -13,6 +11,7 @@ from ecom_platform.commands.outcome import DONE
 from ecom_platform.commands.show import find_metric
 from ecom_platform.lake.ledger import Ledger
 from ecom_platform.lake.storage import open_storage
+from ecom_platform.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,8 +38,8 @@ def show_restatements(
     calendar = settings.calendar
     days = calendar.closed_range(first or settings.start_date, last or calendar.last_closed())
     datasets = [find_metric(metric)] if metric else [m.dataset for m in METRICS]
-    with tempfile.TemporaryDirectory(prefix="ecom-") as scratch:
-        ledger = Ledger(open_storage(settings.lake), Path(scratch))
+    with scratch_folder() as scratch:
+        ledger = Ledger(open_storage(settings.lake), scratch)
         keys = [day.isoformat() for day in days]
         rows = [row for d in datasets for row in _rows(settings, ledger, d, keys)]
     if form == "table":

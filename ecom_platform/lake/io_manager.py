@@ -7,18 +7,19 @@ step fails naming the others. See the decision record on ranges.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from datetime import date
 from typing import TYPE_CHECKING
 
 import dagster as dg
 import pandas as pd
 import pyarrow as pa
-from dagster._core.definitions.partitions.utils import infer_partition_mapping
 
 from ecom_platform.engines.duckdb import Engine, add_view, create_result
 from ecom_platform.engines.explain import explain_sql_errors
 from ecom_platform.errors import EngineError
 from ecom_platform.lake.events import as_events, failure, partition_metadata, restatements
 from ecom_platform.lake.failures import explain_errors
+from ecom_platform.lake.inputs import INPUTS, Window, hash_of_inputs, window_of
 from ecom_platform.lake.publish import Lake, LakeTable, Rows
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class LakeIOManager(dg.IOManager):
         self._engine = engine
         self._datasets = datasets
         self._unready: dict[str, dict[str, str]] = {}
+        self._inputs: dict[str, dict[str, tuple[Window, dict[str, str]]]] = {}
 
     def load_input(self, context: dg.InputContext) -> LakeTable | pd.DataFrame:
         """Return the input's partitions: lazily, or as a frame if the signature asks for one.
@@ -61,6 +63,10 @@ class LakeIOManager(dg.IOManager):
         dataset = self._datasets["/".join(context.asset_key.path)]
         with explain_errors(self._engine.settings.retry_seconds):
             table = self.lake.table(dataset, list(context.asset_partition_keys))
+            # Before it is read: what changes meanwhile is then taken for not read yet.
+            contents = self.lake.contents(dataset, table.days)
+            inputs = self._inputs.setdefault(context.step_context.step.key, {})
+            inputs[dataset.path] = window_of(_mapping(context)), contents
             if context.dagster_type.typing_type is not pd.DataFrame:
                 return table
             unready = self._unready.setdefault(context.step_context.step.key, {})
@@ -90,8 +96,11 @@ class LakeIOManager(dg.IOManager):
             rows = self._as_rows(context, dataset, obj)
             with rows.connection:
                 report = self.lake.publish(dataset, rows, days, code)
+        inputs = self._inputs.pop(context.step_context.step.key, {})
+        start = self._engine.settings.start_date
         metadata = {
             day: partition_metadata(published[dataset], rows.facts.get(day, {}))
+            | ({INPUTS: hash_of_inputs(day, inputs, start)} if inputs else {})
             for day, published in report.published.items()
         }
         # Tables beside the main one are never outputs of the step: they have a day exactly
@@ -150,17 +159,17 @@ class LakeIOManager(dg.IOManager):
 
 def _days_that_need(context: dg.InputContext, missing: Iterable[str]) -> dict[str, str]:
     """Return why, of the days that are computed from days of an input that are missing."""
-    partitions = context.asset_partitions_def
+    window = window_of(_mapping(context))
+    path = "/".join(context.asset_key.path)
+    reasons: dict[str, str] = {}
+    for day in sorted(missing, reverse=True):  # the first that is missing is the one to name
+        reason = f"{path} was never computed for {day}; materialize it first"
+        reasons |= dict.fromkeys(window.affected(day, date.min, date.max), reason)
+    return reasons
+
+
+def _mapping(context: dg.InputContext) -> dg.PartitionMapping | None:
     assets = context.step_context.job_def.asset_layer.get_assets_def_for_node(
         context.step_context.node_handle
     )
-    declared = assets.get_partition_mapping_for_dep(context.asset_key) if assets else None
-    mapping = infer_partition_mapping(declared, partitions, partitions)
-    reasons: dict[str, str] = {}
-    for day in sorted(missing, reverse=True):  # the first that is missing is the one to name
-        needed = partitions.subset_with_partition_keys([day])
-        found = mapping.get_downstream_partitions_for_partitions(needed, partitions, partitions)
-        path = "/".join(context.asset_key.path)
-        reason = f"{path} was never computed for {day}; materialize it first"
-        reasons |= dict.fromkeys(found.get_partition_keys(), reason)
-    return reasons
+    return assets.get_partition_mapping_for_dep(context.asset_key) if assets else None

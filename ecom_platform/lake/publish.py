@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from ecom_platform.lake.base import Storage
     from ecom_platform.lake.ledger import Restatement
 
-#: Partitions written at once.
-WRITERS = 8
+#: Partitions written, and looked up, at once.
+WRITERS, READERS = 8, 32
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,7 @@ class Lake:
         self._cause = cause
         self.ledger = Ledger(storage, scratch)
         self._versions: dict[str, str] = {}
+        self._contents: dict[tuple[str, str], str] = {}
         self._bad_days: dict[str, dict[str, str]] = {}
 
     def remember(self, datasets: Iterable[Dataset]) -> None:
@@ -140,6 +141,18 @@ class Lake:
         present = tuple(day for day in days if dataset.object_path(day) in existing)
         failed = self._bad_days.get(dataset.path, {})
         return LakeTable(dataset, present, frozenset(days) - frozenset(present), failed, self)
+
+    def contents(self, dataset: Dataset, days: Iterable[str]) -> dict[str, str]:
+        """Return day -> hash of its content, of those days that exist."""
+        versions = self._storage.etags(dataset.path)
+        paths = {day: dataset.object_path(day) for day in days}
+        found = {day: (path, versions[path]) for day, path in paths.items() if path in versions}
+        unknown = [version for version in found.values() if version not in self._contents]
+        with ThreadPoolExecutor(READERS) as pool:
+            for path, stored in pool.map(lambda v: (v[0], self._storage.stat(v[0])), unknown):
+                if stored:
+                    self._contents[path, stored.etag] = stored.metadata.get("ecom-content", "")
+        return {day: self._contents.get(version, "") for day, version in found.items()}
 
     def fetch(self, dataset: Dataset, days: Iterable[str]) -> Partitions:
         """Return the files of some days, downloaded where the lake is remote.
@@ -220,6 +233,7 @@ class Lake:
         replaces = self._versions.get(path)
         current = self._storage.stat(path) if replaces else None
         if current and current.metadata.get("ecom-content") == found.content:
+            self._contents[path, current.etag] = found.content
             return Published(found, current.size, self._storage.uri(path), changed=False)
         facts = {
             **version_facts(found.content, self._run_id),
@@ -253,5 +267,6 @@ class Lake:
             return Published(found, current.size, self._storage.uri(path), changed=False)
         finally:
             file.unlink()
+        self._contents[path, self._versions[path]] = found.content
         uri = self._storage.uri(path)
         return Published(found, size, uri, changed=True, restated=tuple(restated))
