@@ -13,6 +13,7 @@ from ecom_platform.assets.metrics import METRICS, Metric, build_metric_assets
 from ecom_platform.assets.raw import build_raw_assets
 from ecom_platform.assets.sql_files import SQL_FOLDER
 from ecom_platform.automation.alerts import build_alert_sensors
+from ecom_platform.automation.downstream import build_downstream_sensor
 from ecom_platform.automation.jobs import EXECUTOR, build_jobs
 from ecom_platform.automation.schedules import build_schedules
 from ecom_platform.datasets import CLEANED, QUARANTINE, RAW
@@ -47,7 +48,7 @@ def build_definitions(
             asset_checks=build_checks(settings, metrics),
             jobs=build_jobs(),
             schedules=build_schedules(settings),
-            sensors=build_alert_sensors(settings),
+            sensors=[*build_alert_sensors(settings), build_downstream_sensor(settings, datasets)],
             resources=build_resources(settings, datasets),
             executor=EXECUTOR,
         )

@@ -52,14 +52,19 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
             yield dg.RunRequest(
                 # The tick is part of it: keys count for ever, and a day may fail twice.
                 run_key=f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}/{first}/{last}",
-                tags={
-                    ASSET_PARTITION_RANGE_START_TAG: first.isoformat(),
-                    ASSET_PARTITION_RANGE_END_TAG: last.isoformat(),
-                    CAUSE_TAG: LATE_DATA,
-                },
+                tags=range_tags(first, last),
             )
 
     return [daily]
+
+
+def range_tags(first: date, last: date) -> dict[str, str]:
+    """Return the tags of a run over a range that is there because data came late."""
+    return {
+        ASSET_PARTITION_RANGE_START_TAG: first.isoformat(),
+        ASSET_PARTITION_RANGE_END_TAG: last.isoformat(),
+        CAUSE_TAG: LATE_DATA,
+    }
 
 
 def busy_days(instance: dg.DagsterInstance) -> set[date]:
