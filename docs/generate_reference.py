@@ -189,7 +189,7 @@ def spellings() -> dict[str, set[str]]:
 def _parameter(name: str, kind: Any, info: Any, default: Any) -> Parameter:
     # In `Annotated`, typer takes the first spelling for a default until the command is called.
     spelt = [text for text in (info.default, *(info.param_decls or ())) if isinstance(text, str)]
-    names = sorted(spelt or [f"--{name}"], key=len)
+    names = sorted(spelt or [f"--{name.replace('_', '-')}"], key=len)
     choices = next(([*k] for k in (kind, *get_args(kind)) if isinstance(k, EnumType)), [])
     value = info.metavar or (name.upper() if choices else "")
     if isinstance(info, ArgumentInfo):
