@@ -6,8 +6,6 @@ What a command does is in `commands/`, imported when it is called: Dagster alone
 from __future__ import annotations
 
 import sys
-from datetime import date, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -15,6 +13,7 @@ import typer
 from dotenv import load_dotenv
 
 from ecom_platform import __version__
+from ecom_platform.commands.options import AsOf, FileFormat, Format, From, FromAny, To, ToAny
 from ecom_platform.errors import EcomError
 from ecom_platform.privacy import redact
 
@@ -37,57 +36,10 @@ app = typer.Typer(
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
 
 
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a day such as 2024-03-09.") from None
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no moment such as 2024-03-09T07:30.") from None
-
-
 def _print_version(asked: bool) -> None:
     if asked:
         typer.echo(__version__)
         raise typer.Exit
-
-
-From = Annotated[
-    date, typer.Option("--from", parser=_day, metavar="YYYY-MM-DD", help="The first day.")
-]
-To = Annotated[
-    date, typer.Option("--to", parser=_day, metavar="YYYY-MM-DD", help="The last day, included.")
-]
-FromAny = Annotated[
-    date | None,
-    typer.Option("--from", parser=_day, metavar="YYYY-MM-DD", help="By default, the first day."),
-]
-ToAny = Annotated[
-    date | None,
-    typer.Option(
-        "--to", parser=_day, metavar="YYYY-MM-DD", help="By default, the last closed day."
-    ),
-]
-
-
-class Format(StrEnum):
-    """How `show` prints."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
-
-
-class FileFormat(StrEnum):
-    """What `export` writes."""
-
-    CSV = "csv"
-    PARQUET = "parquet"
 
 
 @app.callback()
@@ -130,14 +82,7 @@ def show(
         str | None,
         typer.Option(metavar="REGION", help="Only this region; `all` for all of them together."),
     ] = None,
-    as_of: Annotated[
-        datetime | None,
-        typer.Option(
-            parser=_moment,
-            metavar="MOMENT",
-            help="What was published then, such as 2024-03-09T07:30; in ECOM_TIMEZONE.",
-        ),
-    ] = None,
+    as_of: AsOf = None,
     format: Annotated[Format, typer.Option(help="How to print.")] = Format.TABLE,  # noqa: A002 - the option's name
 ) -> int:
     """Print a metric: a row per day and region.
