@@ -76,6 +76,11 @@ class Entry:
     restatements: tuple[Restatement, ...]
 
 
+def has_version(facts: Mapping[str, str]) -> bool:
+    """Say whether a partition carries what the ledger needs; a damaged one does not."""
+    return {"ecom-content", "ecom-run", "ecom-published", "ecom-code"} <= facts.keys()
+
+
 def version_facts(content: str, run_id: str) -> dict[str, str]:
     """Return what a partition carries so that the ledger can tell its versions apart."""
     return {
@@ -226,20 +231,19 @@ def _changes(dataset: Dataset, table: str, day: str, before: Sequence[str]) -> s
     same = " AND ".join(
         # Of a metric without a key, a day has one row.
         ["old.is_there = new.is_there"]
-        + [f"old.{quote(k)} IS NOT DISTINCT FROM new.{quote(k)}" for k in dataset.key]
+        + [f"{_text('old', k)} IS NOT DISTINCT FROM {_text('new', k)}" for k in dataset.key]
     )
-    either = {k: f"coalesce(new.{quote(k)}, old.{quote(k)})" for k in dataset.key}
+    either = {k: f"coalesce({_text('new', k)}, {_text('old', k)})" for k in dataset.key}
     key = ", ".join(f"{text(k)}, {value}" for k, value in either.items())
     values = " UNION ALL ".join(
         f"SELECT {either.get('region', 'NULL')} AS region, "
         f"CAST(json_object({key}) AS VARCHAR) AS key, {text(name)} AS column_name, "
         "CASE WHEN old.is_there IS NULL THEN 'added' WHEN new.is_there IS NULL THEN 'removed' "
         "ELSE 'changed' END AS change, "
-        f"CAST(old.{quote(name)} AS VARCHAR) AS old_value, "
-        f"CAST(new.{quote(name)} AS VARCHAR) AS new_value "
+        f"{_text('old', name)} AS old_value, {_text('new', name)} AS new_value "
         f"FROM old FULL JOIN new ON {same} "
         "WHERE old.is_there IS NULL OR new.is_there IS NULL "
-        f"OR old.{quote(name)} IS DISTINCT FROM new.{quote(name)}"
+        f"OR {_text('old', name)} IS DISTINCT FROM {_text('new', name)}"
         for name in names
         if name not in dataset.key
     )
@@ -249,3 +253,8 @@ def _changes(dataset: Dataset, table: str, day: str, before: Sequence[str]) -> s
         f"new AS (SELECT {new}, true AS is_there FROM {table} WHERE date = {text(day)}) "
         f"SELECT * FROM ({values}) ORDER BY key, column_name"
     )
+
+
+def _text(table: str, column: str) -> str:
+    """Return a value as text: of the two versions, types may differ, those of ids at least."""
+    return f"CAST({table}.{quote(column)} AS VARCHAR)"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ecom_platform.engines.duckdb import Partitions, quote, text
 from ecom_platform.engines.explain import explain_sql_errors
 from ecom_platform.errors import EcomError, MissingPartitionError, PublishConflictError
-from ecom_platform.lake.ledger import BACKFILL, CODE_CHANGE, Ledger, version_facts
+from ecom_platform.lake.ledger import BACKFILL, CODE_CHANGE, Ledger, has_version, version_facts
 from ecom_platform.quality.audits import DayAudit, audit
 
 if TYPE_CHECKING:
@@ -242,7 +242,8 @@ class Lake:
         }
         # A version that is not the one to replace makes the put fail; a damaged one has no facts.
         restated: list[Restatement] = []
-        if current and current.etag == replaces and current.metadata and dataset.is_restated:
+        known = current and current.etag == replaces and has_version(current.metadata)
+        if current and known and dataset.is_restated:
             cause = self._cause if current.metadata["ecom-code"] == code else CODE_CHANGE
             restated = self.ledger.write(cursor, dataset, table, day, current, facts, cause)
         file = self._scratch / "outgoing" / path
