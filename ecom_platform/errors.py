@@ -41,6 +41,10 @@ class SourceUnavailableError(SourceError):
     transient = True
 
 
+class SourceTooSlowError(SourceUnavailableError):
+    """The source did not answer in the time that it was given."""
+
+
 class LakeError(EcomError):
     """The lake cannot be read or written as it is: no such bucket, no permission."""
 

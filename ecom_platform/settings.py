@@ -118,7 +118,26 @@ class Settings(BaseSettings):
         ge=1,
         le=3660,
         description="How many closed days, yesterday included, the daily schedule makes each "
-        "time, for what has changed since.",
+        "time, and `source_changes` compares at every tick, for what has changed since.",
+    )
+    change_check_hours: int = Field(
+        default=24,
+        ge=1,
+        le=24 * 31,
+        description="Hours in which `source_changes` compares the whole history with the "
+        "database; the last `ECOM_LOOKBACK_DAYS` days are compared at every tick.",
+    )
+    change_check_seconds: int = Field(
+        default=20,
+        ge=2,
+        le=40,
+        description="Seconds that the database may work for a tick of `source_changes`.",
+    )
+    max_changed_days: int = Field(
+        default=60,
+        ge=1,
+        description="When more days than this have changed in the source within "
+        "`ECOM_CHANGE_CHECK_HOURS`, `source_changes` makes none of them again, and alerts.",
     )
     quarantine_max_share: float = Field(
         default=0.1,

@@ -9,6 +9,7 @@ from ecom_platform.assets.steps import add_email_key
 from ecom_platform.datasets import RAW, Column, Dataset, Type
 from ecom_platform.engines.duckdb import Engine, create_result, quote, text
 from ecom_platform.lake.failures import explain_errors
+from ecom_platform.lake.fingerprints import SOURCE_FINGERPRINT
 from ecom_platform.lake.publish import Rows
 from ecom_platform.privacy import EMAIL_PATTERN
 from ecom_platform.settings import Settings
@@ -69,6 +70,8 @@ def _as_rows(engine: Engine, dataset: Dataset, extraction: Extraction) -> Rows:
         query = f"SELECT {nulls}, NULL AS date WHERE false"
     create_result(connection, dataset, query, table="result")
     facts = {day.isoformat(): _facts(totals) for day, totals in extraction.totals.items()}
+    for day, fingerprint in extraction.fingerprints.items():
+        facts.setdefault(day.isoformat(), {})[SOURCE_FINGERPRINT] = fingerprint
     return Rows(connection, "result", extraction.bad_days, facts)
 
 

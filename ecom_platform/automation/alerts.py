@@ -1,6 +1,7 @@
 """The sensors that tell people of a failed run, and of a number that should not change any more."""
 
 from collections.abc import Sequence
+from logging import Logger
 
 import dagster as dg
 
@@ -31,7 +32,7 @@ def build_alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:
     def run_failure_alerts(context: dg.RunFailureSensorContext) -> None:
         if context.dagster_run.tags.get(WILL_RETRY) == "true":
             return
-        _send(context, channels, describe_failure(context, settings))
+        send(context.log, channels, describe_failure(context, settings))
 
     @dg.sensor(
         name=SETTLED_ALERTS,
@@ -47,7 +48,7 @@ def build_alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:
         ).records
         settled = [record for record in changes if _facts(record).get(SETTLED_VALUES)]
         if settled:
-            _send(context, channels, describe_settled_changes(settled, settings))
+            send(context.log, channels, describe_settled_changes(settled, settings))
         if changes:
             context.update_cursor(str(changes[-1].storage_id))
         return dg.SkipReason(f"{len(settled)} publications changed settled days.")
@@ -55,12 +56,8 @@ def build_alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:
     return [run_failure_alerts, settled_day_alerts]
 
 
-def _send(
-    context: dg.SensorEvaluationContext | dg.RunFailureSensorContext,
-    channels: Sequence[Channel],
-    message: Message,
-) -> None:
-    """Send to every channel.
+def send(log: Logger, channels: Sequence[Channel], message: Message) -> None:
+    """Send to every channel there is.
 
     Raises:
         AlertError: No channel took it. The tick fails visibly, and is evaluated again.
@@ -71,8 +68,8 @@ def _send(
             channel.send(message)
         except AlertError as error:
             failed.append(str(error))
-            context.log.error(str(error))  # noqa: TRY400 - the message says it all
-    if len(failed) == len(channels):
+            log.error(str(error))  # noqa: TRY400 - the message says it all
+    if failed and len(failed) == len(channels):
         raise AlertError(failed[0])
 
 

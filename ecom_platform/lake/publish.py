@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ecom_platform.engines.duckdb import Partitions, quote, text
 from ecom_platform.engines.explain import explain_sql_errors
 from ecom_platform.errors import EcomError, MissingPartitionError, PublishConflictError
+from ecom_platform.lake.fingerprints import SOURCE_FACT, origin_facts
 from ecom_platform.lake.ledger import BACKFILL, CODE_CHANGE, Ledger, has_version, version_facts
 from ecom_platform.quality.audits import DayAudit, audit
 
@@ -59,7 +60,7 @@ class Published:
         audit: What was found in its rows.
         size: Its bytes.
         uri: Its address.
-        changed: Whether it was written; False when the lake already held the same rows.
+        changed: Whether its rows were; False when the lake already held the same.
         restated: The values that were published before and are others now.
     """
 
@@ -200,10 +201,11 @@ class Lake:
         def publish_day(day: str) -> dict[Dataset, Published] | EcomError:
             if unavailable:  # the others need not each wait for a lake that does not answer
                 return unavailable[0]
+            origin = origin_facts(code, rows.facts.get(day, {}))
             try:
                 with rows.connection.cursor() as cursor:
                     return {
-                        d: self._publish_day(cursor, d, t, day, audits[d][day], code)
+                        d: self._publish_day(cursor, d, t, day, audits[d][day], origin)
                         for d, t in tables.items()
                     }
             except EcomError as error:
@@ -227,24 +229,34 @@ class Lake:
         self._bad_days[dataset.path] = dict(bad_days)
 
     def _publish_day(
-        self, cursor: Connection, dataset: Dataset, table: str, day: str, found: DayAudit, code: str
+        self,
+        cursor: Connection,
+        dataset: Dataset,
+        table: str,
+        day: str,
+        found: DayAudit,
+        origin: Mapping[str, str],
     ) -> Published:
         path = dataset.object_path(day)
         replaces = self._versions.get(path)
         current = self._storage.stat(path) if replaces else None
-        if current and current.metadata.get("ecom-content") == found.content:
+        same = current is not None and current.metadata.get("ecom-content") == found.content
+        # Of the same rows, a source may say something else than before; were that not kept,
+        # the day would seem to have changed ever after.
+        if current and same and current.metadata.get(SOURCE_FACT) == origin.get(SOURCE_FACT):
             self._contents[path, current.etag] = found.content
             return Published(found, current.size, self._storage.uri(path), changed=False)
         facts = {
             **version_facts(found.content, self._run_id),
             "ecom-rows": str(found.rows),
-            "ecom-code": code,
+            **origin,
         }
         # A version that is not the one to replace makes the put fail; a damaged one has no facts.
         restated: list[Restatement] = []
         known = current and current.etag == replaces and has_version(current.metadata)
         if current and known and dataset.is_restated:
-            cause = self._cause if current.metadata["ecom-code"] == code else CODE_CHANGE
+            same_code = current.metadata["ecom-code"] == origin["ecom-code"]
+            cause = self._cause if same_code else CODE_CHANGE
             restated = self.ledger.write(cursor, dataset, table, day, current, facts, cause)
         file = self._scratch / "outgoing" / path
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -270,4 +282,4 @@ class Lake:
             file.unlink()
         self._contents[path, self._versions[path]] = found.content
         uri = self._storage.uri(path)
-        return Published(found, size, uri, changed=True, restated=tuple(restated))
+        return Published(found, size, uri, changed=not same, restated=tuple(restated))

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from pathlib import Path
 
+    #: Table -> day -> fingerprint: a text that is another one when the rows are others.
+    Fingerprints = dict[str, dict[date, str]]
+
+#: The fingerprint of a day without rows, in every table.
+NO_ROWS = "0:0"
+
 #: The column that carries a row's money, for reconciliation.
 AMOUNT_COLUMN = {"orders": "total_amount", "payments": "amount"}
 
@@ -43,11 +49,13 @@ class Extraction:
             not in them. No file at all means that no day has a row.
         totals: Per day that has rows, as the source counted them.
         bad_days: ISO day -> why that day could not be read. The other days are good.
+        fingerprints: Of every day, where the source has them.
     """
 
     files: list[Path]
     totals: dict[date, Totals]
     bad_days: dict[str, str] = field(default_factory=dict[str, str])
+    fingerprints: dict[date, str] = field(default_factory=dict["date", str])
 
 
 class Snapshot(Protocol):

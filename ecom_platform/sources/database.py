@@ -10,23 +10,25 @@ from contextlib import closing, contextmanager, suppress
 from decimal import Decimal
 from functools import partial
 from queue import SimpleQueue
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ecom_platform.calendar import ONE_DAY
-from ecom_platform.errors import SourceError
+from ecom_platform.calendar import ONE_DAY, days_between
+from ecom_platform.errors import SourceError, SourceTooSlowError, SourceUnavailableError
 from ecom_platform.settings import SOURCE_COLUMNS
-from ecom_platform.sources.base import Extraction, Totals
+from ecom_platform.sources.base import NO_ROWS, Extraction, Totals
 from ecom_platform.sources.postgres.address import parse_address
 from ecom_platform.sources.postgres.catalog import DATASETS, catalog_query, describe_table
 from ecom_platform.sources.postgres.connection import open_connections
 from ecom_platform.sources.postgres.queries import DATED_BY, ShopQueries, tables_needed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from datetime import date
     from pathlib import Path
 
     from ecom_platform.settings import Settings
+    from ecom_platform.sources.base import Fingerprints
     from ecom_platform.sources.postgres.catalog import SourceTable
     from ecom_platform.sources.postgres.connection import Connection, Connections
 
@@ -97,13 +99,53 @@ class DatabaseSnapshot:
         queries = self._queries(table)
         pieces = self._pieces(queries, table, first, last)
         tasks: list[Callable[[Connection], Any]] = [
-            partial(_read_totals, queries.totals(table, first, last))
+            partial(_read_days, queries.totals(table, first, last))
         ]
         for number, (sql, start, end) in enumerate(pieces):
             path = scratch / f"{table}-{number}.parquet"
             tasks.append(partial(self._write, table, sql, start, end, path))
-        totals, *files = self._run(tasks, self._settings.source_connections if pieces[1:] else 1)
-        return Extraction([file for file in files if file], totals)
+        days, *files = self._run(tasks, self._settings.source_connections if pieces[1:] else 1)
+        totals = {day: found for day, (found, _) in days.items()}
+        return Extraction(
+            [file for file in files if file],
+            totals,
+            fingerprints=_of_every_day(first, last, days),
+        )
+
+    def fingerprints(self, first: date, last: date, seconds: float) -> Fingerprints:
+        """Return the fingerprints of the business days `first` to `last` of the three tables.
+
+        That of a day is as `extract` gives it, also beside other days.
+
+        Args:
+            first: The first day.
+            last: The last day.
+            seconds: How long the database may take in all; no longer than its own timeout.
+
+        Raises:
+            SourceError: A table cannot be read as declared.
+            SourceTooSlowError: The database did not answer in that time. The snapshot has ended.
+            SourceUnavailableError: The database, or the snapshot, was lost.
+        """
+        (connection,) = self._connections.get(1)
+        end = monotonic() + min(seconds, self._settings.source_statement_timeout)
+        found: Fingerprints = {}
+        for table in SOURCE_COLUMNS:
+            sql = self._queries(table).totals(table, first, last)
+            milliseconds = max(1, int((end - monotonic()) * 1000) + 1)
+            try:
+                connection.execute(f"set local statement_timeout = {milliseconds}")
+                found[table] = _of_every_day(first, last, _read_days(sql, connection))
+            except SourceUnavailableError as error:
+                if monotonic() < end:
+                    raise
+                raise SourceTooSlowError(
+                    f"The source takes more than {seconds:.1f} s to say what {first} to {last} are "
+                    f"made of: {error.message}",
+                    hint="Add the indexes that `ecom doctor` misses, or raise "
+                    "ECOM_CHANGE_CHECK_SECONDS.",
+                ) from None
+        return found
 
     def facts(self, table: str) -> list[str]:
         """Return what the doctor says of a table: a line of facts, then its warnings."""
@@ -218,11 +260,21 @@ class DatabaseSnapshot:
         return [future.result() for future in futures]
 
 
-def _read_totals(sql: str, connection: Connection) -> dict[date, Totals]:
+def _read_days(sql: str, connection: Connection) -> dict[date, tuple[Totals, str]]:
+    """Return the totals and the fingerprint of each day that has rows."""
     return {
-        row["day"]: Totals(row["rows"], None if row["amount"] is None else Decimal(row["amount"]))
+        row["day"]: (
+            Totals(row["rows"], None if row["amount"] is None else Decimal(row["amount"])),
+            f"{row['rows']}:{row['hash']}",
+        )
         for row in connection.rows(sql)
     }
+
+
+def _of_every_day(
+    first: date, last: date, days: Mapping[date, tuple[Totals, str]]
+) -> dict[date, str]:
+    return {day: days[day][1] if day in days else NO_ROWS for day in days_between(first, last)}
 
 
 def _scans(plan: dict[str, Any], alias: str) -> bool:

@@ -18,6 +18,7 @@ from ecom_platform.sources.postgres.catalog import (
     SourceTable,
     quote,
 )
+from ecom_platform.sources.postgres.fingerprints import row_hash
 from ecom_platform.sources.postgres.values import Times, comparable, hundredths, id_of, number
 
 if TYPE_CHECKING:
@@ -98,11 +99,13 @@ class ShopQueries:
         return f"select {columns} from {self._with_parents(table)} where {pages} and ({days})"
 
     def totals(self, table: str, first: date, last: date) -> str:
-        """Return the query that counts the rows of each day and sums their money.
+        """Return the query that counts the rows of each day, and sums their money and hashes.
 
-        Columns: `day` (DATE), `rows`, `amount` (text; NULL for a table without money).
+        Columns: `day` (DATE), `rows`, `amount` (text; NULL for a table without money), `hash`
+        (text): the sum over all columns of the table itself, whatever the order of rows.
         """
         described = self._tables[table]
+        row = row_hash(described.columns.values())
         money = AMOUNT_COLUMN.get(table)
         amount = number(described[money]) if money else "null::numeric"
         selects: list[str] = []
@@ -111,12 +114,12 @@ class ShopQueries:
             if part.dated_by.name not in described.columns:
                 source = f"{source} {self._parent_join(table, part.parents)}"
             selects.append(
-                f"select {self._day(part.dated_by, first, last)} as day, {amount} as amount "
-                f"from {source} where {part.condition}"
+                f"select {self._day(part.dated_by, first, last)} as day, {amount} as amount, "
+                f"{row} as hash from {source} where {part.condition}"
             )
         total = "coalesce(sum(amount), 0)::text" if money else "null::text"
         return (
-            f'select day, count(*) as "rows", {total} as amount '
+            f'select day, count(*) as "rows", {total} as amount, sum(hash)::text as hash '
             f"from ({' union all '.join(selects)}) as dated "
             f"where day between '{first}' and '{last}' group by day"
         )
