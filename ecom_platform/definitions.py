@@ -51,7 +51,7 @@ def build_definitions(
             schedules=build_schedules(settings),
             sensors=[
                 *build_alert_sensors(settings),
-                *build_change_sensors(settings),
+                *build_change_sensors(settings, datasets),
                 build_downstream_sensor(settings, datasets),
             ],
             resources=build_resources(settings, datasets),

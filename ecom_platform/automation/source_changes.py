@@ -9,12 +9,14 @@ from logging import Logger
 
 import dagster as dg
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from ecom_platform.alerts.channels import Channel, Message, open_channels
 from ecom_platform.automation.alerts import send
 from ecom_platform.automation.change_watch import INTERVAL, Asked, Comparison, State
 from ecom_platform.automation.jobs import DAILY_REFRESH
 from ecom_platform.calendar import contiguous_ranges, days_between
+from ecom_platform.datasets import Dataset
 from ecom_platform.lake.ledger import CAUSE_TAG, LATE_DATA
 from ecom_platform.lake.storage import open_storage
 from ecom_platform.settings import Settings
@@ -24,17 +26,24 @@ SOURCE_CHANGES = "source_changes"
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 PARTITION = "dagster/partition"
-#: A day that was asked for, and still is what it was, has failed: until this is over, it is left.
+#: A day that was asked for, and is not made as it was then, has failed: it is left for so long.
 PAUSE = timedelta(hours=6)
 #: Ranges of days that an alert spells out.
 SHOWN = 10
 
 
-def build_change_sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """Build the sensor, off until somebody turns it on; none where the source is no database."""
+def build_change_sensors(
+    settings: Settings, datasets: Sequence[Dataset]
+) -> list[dg.SensorDefinition]:
+    """Build the sensor, off until somebody turns it on; none where the source is no database.
+
+    Args:
+        settings: Which source and lake, how far to look, and where alerts go.
+        datasets: What the job makes of a day.
+    """
     if settings.source_kind != "postgres":
         return []
-    changes = SourceChanges(settings, open_channels(settings))
+    changes = SourceChanges(settings, datasets, open_channels(settings))
 
     @dg.sensor(
         name=SOURCE_CHANGES,
@@ -55,11 +64,15 @@ class SourceChanges:
 
     Args:
         settings: Of the environment; its source is a database.
+        datasets: What the job makes of a day.
         channels: Where alerts go.
     """
 
-    def __init__(self, settings: Settings, channels: Sequence[Channel]) -> None:
+    def __init__(
+        self, settings: Settings, datasets: Sequence[Dataset], channels: Sequence[Channel]
+    ) -> None:
         self._settings = settings
+        self._keys = [dg.AssetKey(dataset.path.split("/")) for dataset in datasets]
         self._channels = channels
 
     def tick(
@@ -86,7 +99,8 @@ class SourceChanges:
         with DatabaseSource(self._settings).snapshot() as snapshot:
             found = Comparison(self._settings, snapshot, open_storage(self._settings.lake), newest)
             found.run(state, now, log)
-        self._forget(state, found, now)
+        found.changed |= self._unfinished(instance, state, found, busy)
+        self._forget(state, found, busy, now)
         changed = {day: content for day, content in found.changed.items() if day not in busy}
         many = self._too_many(state, changed, busy, now)
         if many:
@@ -108,13 +122,30 @@ class SourceChanges:
             cursor=state.model_dump_json(),
         )
 
-    def _forget(self, state: State, found: Comparison, now: datetime) -> None:
-        """Drop what is long ago, and that days were asked for which are as in the source."""
-        oldest = now - max(timedelta(hours=self._settings.change_check_hours), PAUSE)
+    def _unfinished(
+        self, instance: dg.DagsterInstance, state: State, found: Comparison, busy: set[date]
+    ) -> dict[date, str]:
+        """Return the days that were read as asked for, but of which a later step failed."""
+        read = {
+            day.isoformat(): asked.content
+            for day, asked in state.asked.items()
+            if asked.content and day not in busy and day not in found.changed
+        }
+        partitions = self._settings.calendar.partitions
+        failed: set[str] = set()
+        for key in self._keys if read else ():
+            statuses = instance.get_status_by_partition(key, list(read), partitions) or {}
+            failed |= {n for n, status in statuses.items() if status is AssetPartitionStatus.FAILED}
+        return {date.fromisoformat(name): read[name] for name in sorted(failed)}
+
+    def _forget(self, state: State, found: Comparison, busy: set[date], now: datetime) -> None:
+        """Drop what is long ago, and what was asked for of days that are done with."""
+        oldest = now - max(timedelta(hours=self._settings.change_check_hours), 2 * PAUSE)
         state.asked = {day: asked for day, asked in state.asked.items() if asked.at > oldest}
-        for day in found.compared - found.changed.keys():
-            if day in state.asked:
-                state.asked[day].content = ""
+        open_days = {*found.changed, *state.changed, *busy}
+        for day, asked in state.asked.items():
+            if day not in open_days:
+                asked.content = ""
 
     def _too_many(
         self, state: State, changed: dict[date, str], busy: set[date], now: datetime

@@ -18,14 +18,16 @@ from dagster._core.test_utils import create_run_for_test
 from pyarrow import parquet
 
 from ecom_platform.alerts.channels import open_channels
+from ecom_platform.assets.metrics import METRICS
 from ecom_platform.automation.change_watch import INTERVAL, State
 from ecom_platform.automation.source_changes import PAUSE, SourceChanges
 from ecom_platform.calendar import days_between
+from ecom_platform.datasets import CLEANED, RAW
 from ecom_platform.definitions import build_definitions
 from ecom_platform.errors import AlertError, SourceTooSlowError, SourceUnavailableError
 from ecom_platform_tests.alerts.webhook import webhook
 from ecom_platform_tests.pipeline import Pipeline, open_lake
-from ecom_platform_tests.platform import open_platform
+from ecom_platform_tests.platform import Platform, open_platform
 from ecom_platform_tests.sources.postgres_database import START, Database
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ LOOKBACK = 4
 RECENT = "2024-02-07"
 OLD = "2024-01-20"
 KEY = "k" * 32
+DATASETS = (*RAW, *CLEANED, *(metric.dataset for metric in METRICS))
 
 ALL = (
     "cleaned/orders", "cleaned/customers", "cleaned/payments", "quarantine/orders",
@@ -91,7 +94,7 @@ class Watch:
         """Let time pass, tick, and return the ranges that are asked for."""
         self.now += after
         settings = self.database.settings(**{**self.options, **options})
-        changes = SourceChanges(settings, open_channels(settings))
+        changes = SourceChanges(settings, DATASETS, open_channels(settings))
         result = changes.tick(self.instance, self.cursor, self.now, logging.getLogger("tick"))
         self.cursor = result.cursor
         reason = result.skip_reason
@@ -323,7 +326,7 @@ def test_another_start_or_lookback_does_not_confuse_the_rotation(watch: Watch) -
     # Earlier customers are now filed under the first day.
     assert watch.tick(start_date=date(2024, 2, 1)) == [("2024-02-01", "2024-02-01")]
     assert watch.tick(start_date=date(2024, 2, 8)) == [("2024-02-08", "2024-02-08")]
-    assert watch.tick(lookback_days=3660) == []
+    assert watch.tick(lookback_days=3660) == [("2024-01-03", "2024-01-03")]
     assert watch.tick(start_date=date(2025, 1, 1)) == []
     assert watch.message == "No day is over yet."
 
@@ -386,6 +389,34 @@ def test_a_day_that_failed_is_asked_for_again_after_a_pause(watch: Watch) -> Non
         assert watch.message.endswith("2 have changed, and are being made or have failed lately.")
     assert watch.tick(after=PAUSE) == [(OLD, OLD), (RECENT, RECENT)]
     assert len(set(watch.keys)) == 4
+
+
+def test_a_day_of_which_a_later_step_failed_is_asked_for_again_though_it_was_read(
+    watch: Watch,
+) -> None:
+    watch.tick()
+    watch.database.execute(
+        f"update orders set total_amount = null where created_at::date = '{OLD}'"
+    )
+    assert watch.tick(after=timedelta(days=1)) == [(OLD, OLD)]
+    strict = watch.database.settings(**watch.options, quarantine_min_rows=0)
+    day = date.fromisoformat(OLD)
+    with open_platform(strict) as platform:
+        watch.instance = platform.instance
+        failures = platform.failures(platform.run(day, day))
+        assert any("would be quarantined" in reason for reason in failures.values())
+        assert watch.tick() == []
+        assert watch.message.endswith("1 have changed, and are being made or have failed lately.")
+        assert watch.tick(after=PAUSE) == [(OLD, OLD)]
+        watch.run(OLD)
+        assert watch.tick(after=2 * PAUSE) == []
+        (run, *_) = watch.instance.get_runs()
+        watch.instance.report_run_failed(run)
+        assert watch.tick() == [(OLD, OLD)]
+        lenient = Platform(watch.database.settings(**watch.options), watch.instance)
+        assert lenient.run(day, day).success
+        assert watch.tick(after=PAUSE) == []
+        assert watch.message.endswith("none has changed.")
 
 
 def test_a_day_that_changes_again_is_asked_for_at_once(watch: Watch) -> None:
