@@ -12,11 +12,9 @@ from ecom_platform.assets.ledger import build_ledger_asset
 from ecom_platform.assets.metrics import METRICS, Metric, build_metric_assets
 from ecom_platform.assets.raw import build_raw_assets
 from ecom_platform.assets.sql_files import SQL_FOLDER
-from ecom_platform.automation.alerts import build_alert_sensors
-from ecom_platform.automation.downstream import build_downstream_sensor
 from ecom_platform.automation.jobs import EXECUTOR, build_jobs
 from ecom_platform.automation.schedules import build_schedules
-from ecom_platform.automation.source_changes import build_change_sensors
+from ecom_platform.automation.sensors import build_sensors
 from ecom_platform.datasets import CLEANED, QUARANTINE, RAW
 from ecom_platform.resources import build_resources
 from ecom_platform.settings import Settings, load_settings
@@ -49,11 +47,7 @@ def build_definitions(
             asset_checks=build_checks(settings, metrics),
             jobs=build_jobs(),
             schedules=build_schedules(settings),
-            sensors=[
-                *build_alert_sensors(settings),
-                *build_change_sensors(settings, datasets),
-                build_downstream_sensor(settings, datasets),
-            ],
+            sensors=build_sensors(settings, datasets),
             resources=build_resources(settings, datasets),
             executor=EXECUTOR,
         )

@@ -15,7 +15,7 @@ import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
 from ecom_platform.automation.jobs import DAILY_REFRESH
-from ecom_platform.automation.schedules import busy_days, range_tags
+from ecom_platform.automation.runs import busy_days, range_tags
 from ecom_platform.calendar import contiguous_ranges
 from ecom_platform.datasets import Dataset
 from ecom_platform.lake.inputs import INPUTS, Window, hash_of_inputs, window_of

@@ -5,19 +5,13 @@ not written again. A missed tick is made up by the next one, as far as it looks 
 """
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import timedelta
 
 import dagster as dg
-from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-    PARTITION_NAME_TAG,
-)
 
 from ecom_platform.automation.jobs import DAILY_REFRESH
+from ecom_platform.automation.runs import busy_days, range_tags
 from ecom_platform.calendar import contiguous_ranges, days_between
-from ecom_platform.lake.ledger import CAUSE_TAG, LATE_DATA
 from ecom_platform.settings import Settings
 
 DAILY_SCHEDULE = "daily"
@@ -56,24 +50,3 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
             )
 
     return [daily]
-
-
-def range_tags(first: date, last: date) -> dict[str, str]:
-    """Return the tags of a run over a range that is there because data came late."""
-    return {
-        ASSET_PARTITION_RANGE_START_TAG: first.isoformat(),
-        ASSET_PARTITION_RANGE_END_TAG: last.isoformat(),
-        CAUSE_TAG: LATE_DATA,
-    }
-
-
-def busy_days(instance: dg.DagsterInstance) -> set[date]:
-    """Return the days that a run is working on, or waits to."""
-    busy: set[date] = set()
-    for run in instance.get_runs(dg.RunsFilter(statuses=list(NOT_FINISHED_STATUSES))):
-        day = run.tags.get(PARTITION_NAME_TAG)
-        first = run.tags.get(ASSET_PARTITION_RANGE_START_TAG, day)
-        last = run.tags.get(ASSET_PARTITION_RANGE_END_TAG, day)
-        if first and last:
-            busy.update(days_between(date.fromisoformat(first), date.fromisoformat(last)))
-    return busy

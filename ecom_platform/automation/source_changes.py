@@ -3,29 +3,26 @@
 How changes are found is in `change_watch.py`; here is what is asked for, and what is not.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from logging import Logger
 
 import dagster as dg
-from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from ecom_platform.alerts.channels import Channel, Message, open_channels
 from ecom_platform.automation.alerts import send
 from ecom_platform.automation.change_watch import INTERVAL, Asked, Comparison, State
 from ecom_platform.automation.jobs import DAILY_REFRESH
-from ecom_platform.calendar import contiguous_ranges, days_between
+from ecom_platform.automation.runs import busy_days, range_tags
+from ecom_platform.calendar import contiguous_ranges
 from ecom_platform.datasets import Dataset
-from ecom_platform.lake.ledger import CAUSE_TAG, LATE_DATA
 from ecom_platform.lake.storage import open_storage
 from ecom_platform.settings import Settings
 from ecom_platform.sources.database import DatabaseSource
 
 SOURCE_CHANGES = "source_changes"
 
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-PARTITION = "dagster/partition"
 #: A day that was asked for, and is not made as it was then, has failed: it is left for so long.
 PAUSE = timedelta(hours=6)
 #: Ranges of days that an alert spells out.
@@ -95,7 +92,7 @@ class SourceChanges:
         if newest < self._settings.start_date:
             return dg.SensorResult(skip_reason="No day is over yet.", cursor=cursor)
         state = State.load(cursor)
-        busy = set(_busy_days(instance))  # before comparing: a run may end meanwhile
+        busy = busy_days(instance, layer="raw")  # before comparing: a run may end meanwhile
         with DatabaseSource(self._settings).snapshot() as snapshot:
             found = Comparison(self._settings, snapshot, open_storage(self._settings.lake), newest)
             found.run(state, now, log)
@@ -189,19 +186,5 @@ def _request(first: date, last: date, now: datetime) -> dg.RunRequest:
     return dg.RunRequest(
         # The moment is part of it: keys count for ever, and a day may change again and back.
         run_key=f"{now.isoformat()}/{first}/{last}",
-        tags={
-            RANGE_START: first.isoformat(),
-            RANGE_END: last.isoformat(),
-            CAUSE_TAG: LATE_DATA,
-        },
+        tags=range_tags(first, last),
     )
-
-
-def _busy_days(instance: dg.DagsterInstance) -> Iterator[date]:
-    """Yield the days that a queued or running run reads from the source."""
-    for run in instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES)):
-        first = run.tags.get(RANGE_START) or run.tags.get(PARTITION)
-        last = run.tags.get(RANGE_END) or first
-        selected = run.asset_selection
-        if first and last and (not selected or any(key.path[0] == "raw" for key in selected)):
-            yield from days_between(date.fromisoformat(first), date.fromisoformat(last))

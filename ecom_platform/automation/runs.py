@@ -1,0 +1,50 @@
+"""Runs over ranges of days: how they are tagged, and which days they are at work on."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+)
+
+from ecom_platform.calendar import days_between
+from ecom_platform.lake.ledger import CAUSE_TAG, LATE_DATA
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+
+def range_tags(first: date, last: date) -> dict[str, str]:
+    """Return the tags of a run over a range that is there because data came late."""
+    return {
+        ASSET_PARTITION_RANGE_START_TAG: first.isoformat(),
+        ASSET_PARTITION_RANGE_END_TAG: last.isoformat(),
+        CAUSE_TAG: LATE_DATA,
+    }
+
+
+def busy_days(instance: dg.DagsterInstance, *, layer: str | None = None) -> set[date]:
+    """Return the days that a run is working on, or waits to.
+
+    Args:
+        instance: Whose runs.
+        layer: Count only runs that make something of this layer.
+    """
+    busy: set[date] = set()
+    for run in instance.get_runs(dg.RunsFilter(statuses=list(NOT_FINISHED_STATUSES))):
+        day = run.tags.get(PARTITION_NAME_TAG)
+        first = run.tags.get(ASSET_PARTITION_RANGE_START_TAG, day)
+        last = run.tags.get(ASSET_PARTITION_RANGE_END_TAG, first)
+        if first and last and _makes(run.asset_selection, layer):
+            busy.update(days_between(date.fromisoformat(first), date.fromisoformat(last)))
+    return busy
+
+
+def _makes(selection: Collection[dg.AssetKey] | None, layer: str | None) -> bool:
+    return not layer or not selection or any(key.path[0] == layer for key in selection)

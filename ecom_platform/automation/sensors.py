@@ -1,0 +1,26 @@
+"""All sensors of the platform."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ecom_platform.automation.alerts import build_alert_sensors
+from ecom_platform.automation.downstream import build_downstream_sensor
+from ecom_platform.automation.source_changes import build_change_sensors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import dagster as dg
+
+    from ecom_platform.datasets import Dataset
+    from ecom_platform.settings import Settings
+
+
+def build_sensors(settings: Settings, datasets: Sequence[Dataset]) -> list[dg.SensorDefinition]:
+    """Build those that follow changes, off until somebody turns them on, and those that alert."""
+    return [
+        *build_alert_sensors(settings),
+        *build_change_sensors(settings, datasets),
+        build_downstream_sensor(settings, datasets),
+    ]
