@@ -536,8 +536,8 @@ def test_files_have_no_such_sensor(tmp_path: Path, database: Database) -> None:
         settings = database.settings(source=source, lake=str(tmp_path / "lake"))
         return [sensor.name for sensor in build_definitions(settings).sensors or []]
 
-    assert sensors(f"file://{tmp_path}") == []
-    assert sensors(database.url) == ["source_changes"]
+    assert "source_changes" not in sensors(f"file://{tmp_path}")
+    assert "source_changes" in sensors(database.url)
 
 
 def test_the_cursor_stays_small(watch: Watch) -> None:
