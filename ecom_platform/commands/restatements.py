@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ecom_platform.datasets import Dataset
     from ecom_platform.settings import Settings
 
+#: What fits a terminal; the others are for programs.
+SHOWN = ("metric", "date", "region", "column", "old", "new", "published_at", "settled", "cause")
 COLUMNS = (
     "metric", "date", "region", "column", "old", "new", "change",
     "replaced_at", "published_at", "settled", "cause", "run",
@@ -43,7 +45,8 @@ def show_restatements(
         keys = [day.isoformat() for day in days]
         rows = [row for d in datasets for row in _rows(settings, ledger, d, keys)]
     if form == "table":
-        write_table("Restatements", COLUMNS, rows)
+        places = [COLUMNS.index(column) for column in SHOWN]
+        write_table("Restatements", SHOWN, [[row[place] for place in places] for row in rows])
     elif form == "csv":
         write_csv(COLUMNS, rows, sys.stdout)
     else:
@@ -58,7 +61,7 @@ def _rows(
     for day, entries in ledger.history(dataset, days).items():
         for entry in reversed(entries):
             replaced, published = (
-                moment.astimezone(zone).isoformat(" ", "seconds")
+                moment.astimezone(zone).isoformat(" ", "milliseconds")
                 for moment in (entry.replaced_at, entry.published_at)
             )
             settled = "yes" if settings.is_settled(day, entry.published_at) else "no"
