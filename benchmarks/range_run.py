@@ -83,6 +83,7 @@ def bare() -> Cost:
         connection.execute("ATTACH 'given.duckdb' AS given (READ_ONLY)")
         connection.execute("COPY FROM DATABASE given TO memory")
         connection.execute("CREATE SCHEMA raw; CREATE SCHEMA cleaned; CREATE SCHEMA metrics")
+        connection.execute((SQL / "functions.sql").read_text())
         for name in CLEANED:
             connection.execute(
                 f"CREATE TABLE raw.{name} AS SELECT row_number() OVER () AS row_id, * "
