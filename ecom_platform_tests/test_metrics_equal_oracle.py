@@ -38,7 +38,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield opened
 
 
-@thorough(40)
+@thorough(30)
 @given(cases(most_shops=6))
 def test_figures_of_files_are_those_of_the_oracle(instance: dg.DagsterInstance, case: Case) -> None:
     with TemporaryDirectory() as folder:
@@ -48,7 +48,7 @@ def test_figures_of_files_are_those_of_the_oracle(instance: dg.DagsterInstance, 
         assert_equals_oracle(case, settings)
 
 
-@thorough(40)
+@thorough(30)
 @given(cases(typed=True, most_shops=6))
 def test_figures_of_a_database_are_those_of_the_oracle(
     instance: dg.DagsterInstance, postgres: str, case: Case

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,33 +79,41 @@ class SqlFile:
             columns: Output columns.
             datasets: `layer/name` -> declaration, of the inputs at least.
         """
-        schema: dict[str, Any] = {"settings": SETTINGS_TABLES}
-        for path in self.inputs:
-            layer, name = path.split("/")
-            kinds = {
-                c.name: "VARCHAR" if c.type is Type.ID else str(c.type)
-                for c in datasets[path].columns
-            }
-            schema.setdefault(layer, {})[name] = {"row_id": "BIGINT", "date": "DATE", **kinds}
-        nodes = lineage(None, self.text, schema, dialect="duckdb")
-        everything = self._columns_read(schema)
-        return dg.TableColumnLineage(
-            {
-                # A count depends on no column's value, but on what filters and groups its rows.
-                column: _sources(nodes[column]) or everything
-                for column in columns
-            }
-        )
+        inputs = tuple(datasets[path] for path in self.inputs)
+        return _column_lineage(self.text, tuple(columns), inputs)
 
-    def _columns_read(self, schema: dict[str, Any]) -> list[dg.TableColumnDep]:
-        query = qualify(self._query.copy(), dialect="duckdb", schema=schema)
-        found = {
-            (source.db, source.name, column.name)
-            for scope in traverse_scope(query)
-            for column in scope.columns
-            if isinstance(source := scope.sources.get(column.table), exp.Table)
+
+# Kept, since a file that makes two datasets is asked twice, and every loading of definitions asks.
+@cache
+def _column_lineage(
+    query: str, columns: tuple[str, ...], inputs: tuple[Dataset, ...]
+) -> dg.TableColumnLineage:
+    schema: dict[str, Any] = {"settings": SETTINGS_TABLES}
+    for dataset in inputs:
+        kinds = {c.name: "VARCHAR" if c.type is Type.ID else str(c.type) for c in dataset.columns}
+        schema.setdefault(dataset.layer, {})[dataset.name] = {
+            "row_id": "BIGINT", "date": "DATE", **kinds,
+        }  # fmt: skip
+    nodes = lineage(None, query, schema, dialect="duckdb")
+    everything = _columns_read(query, schema)
+    return dg.TableColumnLineage(
+        {
+            # A count depends on no column's value, but on what filters and groups its rows.
+            column: _sources(nodes[column]) or everything
+            for column in columns
         }
-        return _dependencies(found)
+    )
+
+
+def _columns_read(text: str, schema: dict[str, Any]) -> list[dg.TableColumnDep]:
+    query = qualify(parse_one(text, dialect="duckdb"), dialect="duckdb", schema=schema)
+    found = {
+        (source.db, source.name, column.name)
+        for scope in traverse_scope(query)
+        for column in scope.columns
+        if isinstance(source := scope.sources.get(column.table), exp.Table)
+    }
+    return _dependencies(found)
 
 
 def _sources(root: Node) -> list[dg.TableColumnDep]:
