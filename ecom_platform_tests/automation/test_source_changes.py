@@ -51,16 +51,18 @@ ALL = (
 
 
 def fill(database: Database, first: date, last: date) -> None:
-    """Make a shop with a customer, an order and its payment on each day, and one unpaid."""
+    """Make a shop with a customer, an order and its payment on each day.
+
+    Every tenth payment is pending, and the 38th is of another day's order.
+    """
     database.create()
     days = list(days_between(first, last))
     for number, day in enumerate(days):
         database.insert("customers", (number, f"c{number}@example.invalid", "north", day))
         database.insert("orders", (number, number, 10 + number, f"{day} 12:00+00", "done"))
         paid = f"{day} 13:00+00" if number % 10 else None
-        database.insert(
-            "payments", (number, number, 10 + number, "paid" if paid else "pending", paid)
-        )
+        status, order = "paid" if paid else "pending", 19 if number == 38 else number
+        database.insert("payments", (number, order, 10 + number, status, paid))
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +163,10 @@ def test_nothing_is_asked_for_when_nothing_has_changed(watch: Watch) -> None:
         ("delete from customers where id = 37", [RECENT]),
         ("update orders set id = 901 where id = 37", [RECENT]),
         ("update orders set customer_id = 1 where id = 37", [RECENT]),
+        # The payments of what is changed in January look up their order, and its customer.
+        ("update orders set customer_id = 2 where id = 19", ["2024-02-08"]),
+        ("delete from customers where id = 19", ["2024-02-08"]),
+        ("delete from orders where id = 19", ["2024-02-08"]),
         ("update orders set customer_id = null where id = 37", [RECENT]),
         ("update orders set total_amount = -total_amount where id = 37", [RECENT]),
         ("update orders set status = 'void' where id = 37", [RECENT]),
@@ -200,12 +206,18 @@ def test_what_it_asks_for_makes_the_lake_what_one_made_anew_would_be(
     today = datetime.now(UTC).date()
     first, last = today - timedelta(days=12), today - timedelta(days=1)
     fill(database, first, last)
+    orphans, parents = first + timedelta(days=6), first + timedelta(days=1)
+    database.insert("orders", (800, 800, 9, f"{orphans} 07:00+00", "done"))
+    database.insert("payments", (800, 800, 9, "paid", f"{orphans} 08:00+00"),
+                    (801, 801, 9, "paid", f"{orphans} 08:00+00"))  # fmt: skip
     settings = database.settings(
         lake=str(tmp_path / "lake"), start_date=first, email_hmac_key=KEY, change_check_hours=1
     )
     with open_platform(settings) as platform:
         assert platform.failures(platform.run(first, last)) == {}
-        changed = [first, first + timedelta(days=1), last - timedelta(days=4), last]
+        changed = [first, parents, orphans, last - timedelta(days=4), last]
+        database.insert("customers", (800, None, "south", parents))
+        database.insert("orders", (801, 800, 9, f"{parents} 07:00+00", "done"))
         database.insert("orders", (900, 1, 50, f"{changed[0]} 07:00+00", "late"))
         database.execute("delete from payments where id = 1")
         database.execute("update customers set region = 'south' where id = 7")

@@ -13,18 +13,23 @@ from ecom_platform.datasets import Type
 from ecom_platform.sources.postgres.catalog import FLOATS, INTEGERS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from ecom_platform.sources.postgres.catalog import SourceColumn
 
 _NO_UUID = "00000000-0000-0000-0000-000000000000"
 
 
-def row_hash(columns: Collection[SourceColumn]) -> str:
-    """Return the hash of a row over all of some columns (BIGINT, never NULL)."""
+def row_hash(columns: Collection[SourceColumn], conditions: Sequence[str] = ()) -> str:
+    """Return the hash of a row over all of some columns (BIGINT, never NULL).
+
+    Args:
+        columns: Of the row, and of what is joined to it.
+        conditions: What else is to be told apart; never NULL.
+    """
     # The chain begins with what the hashes do not tell apart. NULL is among it: whatever
     # stood for it in a column could be a value.
-    flags = [flag for column in columns for flag in _flags(column)]
+    flags = [*conditions, *(flag for column in columns for flag in _flags(column))]
     seed = " + ".join(f"({flag})::int4 * {1 << bit}" for bit, flag in enumerate(flags))
     for column in columns:
         seed = _hash(column, seed)

@@ -102,21 +102,21 @@ class ShopQueries:
         """Return the query that counts the rows of each day, and sums their money and hashes.
 
         Columns: `day` (DATE), `rows`, `amount` (text; NULL for a table without money), `hash`
-        (text): the sum over all columns of the table itself, whatever the order of rows.
+        (text): the sum over all that is extracted of a row, whatever the order of rows. Of the
+        customer, only whether they are known: who moves keeps the old region.
         """
         described = self._tables[table]
-        row = row_hash(described.columns.values())
+        unknown = [f"{self._tables[name]['id'].sql} is null" for name in tables_needed(table)[1:]]
+        of_order = ("created_at", "customer_id") if table == "payments" else ()
+        looked_up = [self._tables["orders"][name] for name in of_order]
+        row = row_hash([*described.columns.values(), *looked_up], unknown)
         money = AMOUNT_COLUMN.get(table)
         amount = number(described[money]) if money else "null::numeric"
-        selects: list[str] = []
-        for part in self._parts(table, first, last):
-            source = described.sql
-            if part.dated_by.name not in described.columns:
-                source = f"{source} {self._parent_join(table, part.parents)}"
-            selects.append(
-                f"select {self._day(part.dated_by, first, last)} as day, {amount} as amount, "
-                f"{row} as hash from {source} where {part.condition}"
-            )
+        selects = [
+            f"select {self._day(part.dated_by, first, last)} as day, {amount} as amount, "
+            f"{row} as hash from {self._with_parents(table, part.parents)} where {part.condition}"
+            for part in self._parts(table, first, last)
+        ]
         total = "coalesce(sum(amount), 0)::text" if money else "null::text"
         return (
             f'select day, count(*) as "rows", {total} as amount, sum(hash)::text as hash '

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 EPOCH = date(1970, 1, 1)
 DAY = "2024-03-01"
+PAID = "2024-03-07"
 NOON = "2024-03-01 12:00+00"
 BERLIN = "Europe/Berlin"
 ZERO_UUID = "00000000-0000-0000-0000-000000000000"
@@ -152,14 +153,40 @@ def test_a_payment_that_is_paid_changes_the_day_it_leaves_and_the_one_it_joins(
     assert days_that_differ(before, after) == {"payments": [DAY, "2024-03-07"]}
 
 
-def test_a_parent_is_no_part_of_its_childs_fingerprint(database: Database) -> None:
+@pytest.mark.parametrize(
+    ("change", "differ"),
+    [
+        ("update customers set region = 'south'", {"customers": ["2024-01-05"]}),
+        ("insert into customers values (2)", {"customers": ["2024-01-01"], "orders": [DAY]}),
+        (
+            "delete from customers",
+            {"customers": ["2024-01-05"], "orders": [DAY], "payments": [DAY, PAID]},
+        ),
+        ("update orders set customer_id = 3 where id = 1",
+         {"orders": [DAY], "payments": [DAY, PAID]}),
+        ("update orders set total_amount = 11, status = 'sent'", {"orders": [DAY]}),
+        ("update orders set created_at = created_at + interval '1 hour' where id = 1",
+         {"orders": [DAY], "payments": [DAY, PAID]}),
+        (f"insert into orders values (3, null, 1, '{NOON}')",
+         {"orders": [DAY], "payments": [PAID]}),
+    ],
+)  # fmt: skip
+def test_what_a_row_takes_from_its_parents_is_part_of_its_fingerprint_but_the_region(
+    database: Database, change: str, differ: dict[str, list[str]]
+) -> None:
     database.create()
     database.insert("customers", (1, None, "north", "2024-01-05"))
-    database.insert("orders", (1, 1, 10, NOON, "open"))
-    before = fingerprints(database, "2024-01-01", DAY)
-    database.execute("update customers set region = 'south'")
-    after = fingerprints(database, "2024-01-01", DAY)
-    assert days_that_differ(before, after) == {"customers": ["2024-01-05"]}
+    database.insert("orders", (1, 1, 10, NOON, "open"), (2, 2, 10, NOON, "open"))
+    database.insert(
+        "payments",
+        (1, 1, 5, "pending", None),
+        (2, 1, 5, "paid", f"{PAID} 12:00+00"),
+        (3, 3, 5, "paid", f"{PAID} 12:00+00"),
+    )
+    before = fingerprints(database, "2024-01-01", "2024-03-10")
+    database.execute(change)
+    after = fingerprints(database, "2024-01-01", "2024-03-10")
+    assert days_that_differ(before, after) == differ
 
 
 @pytest.mark.parametrize(
