@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import date
 
-    from ecom_platform.lake.publish import LakeTable
+    from ecom_platform.lake.tables import LakeTable
     from ecom_platform.settings import Settings
 
 DATASETS = {d.path: d for d in (*RAW, *CLEANED, *QUARANTINE, *(m.dataset for m in METRICS))}

@@ -21,7 +21,7 @@ from ecom_platform.engines.duckdb import (
 )
 from ecom_platform.engines.explain import explain_sql_errors
 from ecom_platform.lake.failures import explain_errors
-from ecom_platform.lake.publish import LakeTable, Rows
+from ecom_platform.lake.tables import LakeTable, Rows
 from ecom_platform.settings import Settings
 
 

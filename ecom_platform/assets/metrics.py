@@ -17,7 +17,7 @@ from ecom_platform.assets.steps import run_sql
 from ecom_platform.datasets import CLEANED, PAYMENT_STATUSES, Column, Dataset, Type
 from ecom_platform.engines.duckdb import Engine
 from ecom_platform.lake.failures import explain_errors
-from ecom_platform.lake.publish import LakeTable, Rows
+from ecom_platform.lake.tables import LakeTable, Rows
 from ecom_platform.settings import Settings
 
 _REGION = Column("region", Type.TEXT, "Region, or `all` for all of them together", required=True)

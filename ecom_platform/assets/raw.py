@@ -10,7 +10,7 @@ from ecom_platform.datasets import RAW, Column, Dataset, Type
 from ecom_platform.engines.duckdb import Engine, create_result, quote, text
 from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.fingerprints import SOURCE_FINGERPRINT
-from ecom_platform.lake.publish import Rows
+from ecom_platform.lake.tables import Rows
 from ecom_platform.privacy import EMAIL_PATTERN
 from ecom_platform.settings import Settings
 from ecom_platform.sources.base import Extraction, Totals

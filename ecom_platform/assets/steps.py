@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ecom_platform.engines.duckdb import add_table, add_view, create_result
-from ecom_platform.lake.publish import Rows
+from ecom_platform.lake.tables import Rows
 from ecom_platform.privacy import email_key_tables, load_email_key
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ecom_platform.assets.sql_files import SqlFile
     from ecom_platform.datasets import Dataset
     from ecom_platform.engines.duckdb import Connection, Engine
-    from ecom_platform.lake.publish import LakeTable
+    from ecom_platform.lake.tables import LakeTable
     from ecom_platform.settings import Settings
 
 

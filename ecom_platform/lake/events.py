@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ecom_platform.datasets import Dataset
-    from ecom_platform.lake.publish import Published, Report
+    from ecom_platform.lake.tables import Published, Report
     from ecom_platform.settings import Settings
 
 #: Bad days that an error message spells out, and restated values that an event shows.

@@ -20,7 +20,7 @@ from ecom_platform.errors import EngineError
 from ecom_platform.lake.events import as_events, failure, partition_metadata, restatements
 from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.inputs import INPUTS, Window, hash_of_inputs, window_of
-from ecom_platform.lake.publish import Lake, LakeTable, Rows
+from ecom_platform.lake.tables import LakeTable, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dagster._core.events import DagsterEvent
 
     from ecom_platform.datasets import Dataset
+    from ecom_platform.lake.publish import Lake
 
 #: What becomes of columns in a frame that pandas itself would make floats or objects at a NULL.
 _EXACT: dict[pa.DataType, pd.Int64Dtype | pd.BooleanDtype] = {

@@ -7,7 +7,6 @@ saw when it started, so that a run that was overtaken cannot overwrite newer dat
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ecom_platform.engines.duckdb import Partitions, quote, text
@@ -15,6 +14,7 @@ from ecom_platform.engines.explain import explain_sql_errors
 from ecom_platform.errors import EcomError, MissingPartitionError, PublishConflictError
 from ecom_platform.lake.fingerprints import SOURCE_FACT, origin_facts
 from ecom_platform.lake.ledger import BACKFILL, CODE_CHANGE, Ledger, has_version, version_facts
+from ecom_platform.lake.tables import LakeTable, Published, Report
 from ecom_platform.quality.audits import DayAudit, audit
 
 if TYPE_CHECKING:
@@ -26,79 +26,10 @@ if TYPE_CHECKING:
     from ecom_platform.engines.duckdb import Connection
     from ecom_platform.lake.base import Storage
     from ecom_platform.lake.ledger import Restatement
+    from ecom_platform.lake.tables import Rows
 
 #: Partitions written, and looked up, at once.
 WRITERS, READERS = 8, 32
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Computed rows of some days of a dataset, in a table of the engine.
-
-    Args:
-        connection: Where the table is; closed once the rows are published.
-        table: Its name. Columns: the declared ones and `date`.
-        bad_days: ISO day -> why it could not be computed. It is not published.
-        facts: ISO day -> what to record with the partition, such as quarantined rows.
-        beside: Tables published together with this one, day by day.
-    """
-
-    connection: Connection
-    table: str
-    bad_days: Mapping[str, str] = field(default_factory=dict[str, str])
-    facts: Mapping[str, Mapping[str, int | float | str]] = field(
-        default_factory=dict[str, "Mapping[str, int | float | str]"]
-    )
-    beside: Mapping[Dataset, str] = field(default_factory=dict["Dataset", str])
-
-
-@dataclass(frozen=True)
-class Published:
-    """A partition as it now is in the lake.
-
-    Args:
-        audit: What was found in its rows.
-        size: Its bytes.
-        uri: Its address.
-        changed: Whether its rows were; False when the lake already held the same.
-        restated: The values that were published before and are others now.
-    """
-
-    audit: DayAudit
-    size: int
-    uri: str
-    changed: bool
-    restated: tuple[Restatement, ...] = ()
-
-
-@dataclass(frozen=True)
-class Report:
-    """What became of the days: each is published, in each table, or has a reason why not."""
-
-    published: dict[str, dict[Dataset, Published]]
-    bad_days: dict[str, str]
-
-
-@dataclass(frozen=True)
-class LakeTable:
-    """Some days of a dataset, read when asked.
-
-    Args:
-        dataset: Which.
-        days: ISO days that exist in the lake.
-        missing: ISO days that were never computed.
-        failed: ISO day -> why this very run could not publish it.
-    """
-
-    dataset: Dataset
-    days: tuple[str, ...]
-    missing: frozenset[str]
-    failed: Mapping[str, str]
-    lake: Lake
-
-    def partitions(self) -> Partitions:
-        """Return the files of the days that exist, downloaded where the lake is remote."""
-        return self.lake.fetch(self.dataset, self.days)
 
 
 class Lake:

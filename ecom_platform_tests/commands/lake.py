@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ecom_platform.assets.metrics import METRICS
 from ecom_platform.datasets import CLEANED, QUARANTINE, RAW
 from ecom_platform.engines.duckdb import Engine, create_result
-from ecom_platform.lake.publish import Lake, Rows
+from ecom_platform.lake.publish import Lake
 from ecom_platform.lake.storage import open_storage
+from ecom_platform.lake.tables import Rows
 from ecom_platform.settings import load_settings
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from uuid import uuid4
 from ecom_platform.datasets import Column, Dataset, Type
 from ecom_platform.engines.duckdb import Engine, add_view, create_result
 from ecom_platform.lake.folder import FolderStorage
-from ecom_platform.lake.publish import Lake, Report, Rows
+from ecom_platform.lake.publish import Lake
 from ecom_platform.lake.storage import open_storage
+from ecom_platform.lake.tables import Report, Rows
 from ecom_platform.settings import Settings
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from datetime import date
 
 from ecom_platform.engines.duckdb import create_result
 from ecom_platform.lake.fingerprints import SOURCE_FINGERPRINT, recorded_fingerprints
-from ecom_platform.lake.publish import Published, Rows
+from ecom_platform.lake.tables import Published, Rows
 from ecom_platform_tests.lake.shelf import SALES, Run, sales
 
 DAY = "2024-01-01"

@@ -14,7 +14,7 @@ from ecom_platform.automation.jobs import EXECUTOR, build_jobs
 from ecom_platform.datasets import Column, Dataset, Type
 from ecom_platform.engines.duckdb import Engine, add_view, create_result
 from ecom_platform.lake.events import LEDGER
-from ecom_platform.lake.publish import LakeTable, Rows
+from ecom_platform.lake.tables import LakeTable, Rows
 from ecom_platform.resources import build_resources
 from ecom_platform.settings import Settings
 from ecom_platform_tests.lake.shelf import Run

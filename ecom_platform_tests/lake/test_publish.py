@@ -22,7 +22,7 @@ from pyarrow import parquet
 from ecom_platform.datasets import Column, Dataset, Type
 from ecom_platform.engines.duckdb import add_view, create_result, text
 from ecom_platform.errors import LakeError, MissingPartitionError
-from ecom_platform.lake.publish import Rows
+from ecom_platform.lake.tables import Rows
 from ecom_platform_tests.lake.shelf import DAYS, NO_SALES, SALES, Run, sales, with_columns
 
 if TYPE_CHECKING:

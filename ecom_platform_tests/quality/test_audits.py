@@ -11,7 +11,7 @@ import pytest
 from ecom_platform.datasets import Column, Dataset, Type
 from ecom_platform.engines.duckdb import text
 from ecom_platform.errors import LakeError
-from ecom_platform.lake.publish import Rows
+from ecom_platform.lake.tables import Rows
 from ecom_platform_tests.lake.shelf import DAYS, NO_SALES, SALES, Run, sales
 
 if TYPE_CHECKING:
