@@ -110,9 +110,10 @@ def _clean(
         table="rejected",
     )
     facts: dict[str, dict[str, int | float | str]] = {}
+    undated = _undated(connection, rows.dataset, cleaned)
     for day, counts in _count(connection, rows.dataset).items():
         facts[day] = dict(counts)
-        if _too_many(counts, engine.settings):
+        if _too_many(counts, undated.get(day, 0), engine.settings):
             bad_days[day] = (
                 f"{counts['quarantined_rows']} of {counts['raw_rows']} rows would be quarantined, "
                 f"more than ECOM_QUARANTINE_MAX_SHARE={engine.settings.quarantine_max_share:g}: "
@@ -163,10 +164,28 @@ def _reasons(connection: Connection, day: str) -> str:
     return ", ".join(f"{reason} ({rows})" for reason, rows in found)
 
 
-def _too_many(counts: dict[str, int], settings: Settings) -> bool:
-    """Say whether more rows of a day are rejected than may be."""
-    rejected, share = counts["quarantined_rows"], settings.quarantine_max_share
-    return rejected > settings.quarantine_min_rows and rejected > share * counts["raw_rows"]
+def _undated(connection: Connection, raw: Dataset, cleaned: Dataset) -> dict[str, int]:
+    """Count the rejected rows of each day that are filed under it for want of a day."""
+    found = connection.execute(
+        f"SELECT CAST(date AS VARCHAR), count(*) FROM decided INNER JOIN raw.{raw.name} AS source "
+        f"USING (row_id, date) WHERE decided.reject_reason IS NOT NULL "
+        f"AND source.{quote(cleaned.dated_by)} IS NULL GROUP BY date"
+    ).fetchall()
+    return dict(found)
+
+
+def _too_many(counts: dict[str, int], undated: int, settings: Settings) -> bool:
+    """Say whether more rows of a day are rejected than may be.
+
+    Rows without a day are filed under the first, and are of all days: they count for as much.
+    """
+    calendar = settings.calendar
+    days = (calendar.last_closed() - calendar.start).days + 1
+    elsewhere = undated * (1 - 1 / max(days, 1))
+    rejected = counts["quarantined_rows"] - elsewhere
+    return rejected > settings.quarantine_min_rows and rejected > settings.quarantine_max_share * (
+        counts["raw_rows"] - elsewhere
+    )
 
 
 def _undecided(connection: Connection, raw: Dataset) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -398,6 +398,24 @@ def test_a_day_with_too_large_a_share_of_bad_rows_fails_and_keeps_its_last_versi
     found = rows(settings, "cleaned/orders", "id")
     assert len(found) == 1 + (54 if published else 1)
     assert len(rows(settings, "quarantine/orders")) == (6 if published else 0)
+
+
+@pytest.mark.parametrize(
+    ("undated", "dated", "published"),
+    [(60, 20, True), (60, 0, True), (8000, 500, True), (8000, 60, False), (8000, 0, False)],
+)
+def test_rows_without_a_day_are_of_all_days_and_not_only_of_the_first(
+    shop: Callable[..., Settings],
+    instance: dg.DagsterInstance,
+    undated: int,
+    dated: int,
+    published: bool,
+) -> None:
+    start = datetime.now(UTC).date() - timedelta(days=1000)
+    orders = [row("orders", id=f"{n}", created_at=f"{start} 10:00:00") for n in range(dated)]
+    orders += [row("orders", id=f"u{n}", created_at="soon") for n in range(undated)]
+    failed = Pipeline(shop(orders=orders, start_date=start), instance).run(start, start)
+    assert (f"cleaned/orders {start}" in failed) is not published
 
 
 def test_few_bad_rows_never_fail_a_small_day(
