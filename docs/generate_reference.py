@@ -125,7 +125,7 @@ def _limits(field: FieldInfo) -> str:
 
 
 def _commands() -> Iterator[str]:
-    commands = {info.callback.__name__: info.callback for info in app.registered_commands}
+    commands = named_commands()
     yield from (
         "# Commands",
         "",
@@ -136,7 +136,10 @@ def _commands() -> Iterator[str]:
     yield from _table(
         ("Command", "What it does"),
         [
-            (f"[`ecom {name}`](#ecom-{name})", cleandoc(command.__doc__).splitlines()[0])
+            (
+                f"[`ecom {name}`](#ecom-{name.replace(' ', '-')})",
+                cleandoc(command.__doc__ or "").splitlines()[0],
+            )
             for name, command in commands.items()
         ],
     )
@@ -150,8 +153,20 @@ def _commands() -> Iterator[str]:
         required = [p.spelling.split(", ")[-1] for p in taken if p.default == "required"]
         rest = ["[OPTIONS]"] if len(required) < len(taken) else []
         yield from (f"## ecom {name}", "", "```text", " ".join(["ecom", name, *required, *rest]))
-        yield from ("```", "", *cleandoc(command.__doc__).splitlines(), "")
+        yield from ("```", "", *cleandoc(command.__doc__ or "").splitlines(), "")
         yield from _options(taken)
+
+
+def named_commands() -> dict[str, Callable[..., Any]]:
+    """Return the commands by what is typed after `ecom`, those of groups after the others."""
+    groups = [("", app)]
+    groups += [(f"{info.name} ", info.typer_instance) for info in app.registered_groups]
+    return {
+        prefix + (info.name or info.callback.__name__): info.callback
+        for prefix, group in groups
+        for info in group.registered_commands
+        if info.callback
+    }
 
 
 @dataclass(frozen=True)
@@ -178,11 +193,10 @@ def spellings() -> dict[str, set[str]]:
     """Return command -> every way to write one of its options."""
     general = {"--help", "--debug"}
     return {
-        info.callback.__name__: general.union(
-            word for p in parameters(info.callback) for word in re.findall(r"-[a-z-]+", p.spelling)
+        name: general.union(
+            word for p in parameters(command) for word in re.findall(r"-[a-z-]+", p.spelling)
         )
-        for info in app.registered_commands
-        if info.callback
+        for name, command in named_commands().items()
     }
 
 

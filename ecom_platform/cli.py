@@ -13,6 +13,7 @@ import typer
 from dotenv import load_dotenv
 
 from ecom_platform import __version__
+from ecom_platform.cli_quarantine import app as quarantine
 from ecom_platform.commands.options import AsOf, FileFormat, Format, From, FromAny, To, ToAny
 from ecom_platform.errors import EcomError
 from ecom_platform.privacy import redact
@@ -31,6 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.add_typer(quarantine, name="quarantine")
 
 #: Typer has bundled click since 0.26: its usage errors have no other name in all its versions.
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
