@@ -25,7 +25,7 @@ from typer.models import ArgumentInfo
 from ecom_platform.assets.checks import build_checks
 from ecom_platform.assets.metrics import METRICS, Metric
 from ecom_platform.assets.sql_files import SQL_FOLDER, SqlFile
-from ecom_platform.cli import EXIT_CODES, app
+from ecom_platform.cli.main import EXIT_CODES, app
 from ecom_platform.datasets import CLEANED, QUARANTINE, RAW, Dataset, Type
 from ecom_platform.quality.checks import cleaned_checks, metric_checks
 from ecom_platform.settings import DEFAULT_PAYMENT_STATUSES, Settings

@@ -172,6 +172,11 @@ class Settings(BaseSettings):
         description="Days after which a business day's numbers are settled; until then they are "
         "provisional.",
     )
+    heartbeat: SecretStr | None = Field(
+        default=None,
+        description="Where a sign of life is sent every minute, for a monitor outside to miss: "
+        "`cloudwatch:NAMESPACE`, or an address to visit.",
+    )
     dagster_url: str | None = Field(
         default=None,
         description="Where people open the Dagster UI, for the links in alerts: "
@@ -227,6 +232,13 @@ class Settings(BaseSettings):
     def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < 32:  # noqa: PLR2004
             raise ValueError("shorter than 32 characters")
+        return value
+
+    @field_validator("heartbeat")
+    @classmethod
+    def _is_a_monitor(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not re.match("cloudwatch:.|https?://.", value.get_secret_value()):
+            raise ValueError("neither cloudwatch:NAMESPACE nor an address to visit")
         return value
 
     @cached_property

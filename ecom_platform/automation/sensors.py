@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ecom_platform.automation.alerts import build_alert_sensors
 from ecom_platform.automation.downstream import build_downstream_sensor
+from ecom_platform.automation.heartbeat import build_heartbeat_sensor
 from ecom_platform.automation.source_changes import build_change_sensors
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def build_sensors(settings: Settings, datasets: Sequence[Dataset]) -> list[dg.Se
     """Build those that follow changes, off until somebody turns them on, and those that alert."""
     return [
         *build_alert_sensors(settings),
+        *build_heartbeat_sensor(settings, datasets),
         *build_change_sensors(settings, datasets),
         build_downstream_sensor(settings, datasets),
     ]

@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.table import Column, Table
-from rich.text import Text
-
-from ecom_platform.commands.formats import print_table
+from ecom_platform.commands.formats import print_findings
 from ecom_platform.errors import EcomError
-from ecom_platform.privacy import redact
+from ecom_platform.findings import NOTE, OK, WRONG, Finding
 from ecom_platform.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ecom_platform.settings import Settings
-
-OK, NOTE, WRONG = "✓", "!", "✗"
-_STYLES = {OK: "green", NOTE: "yellow", WRONG: "red"}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at: how it is, and what to do where it is not well."""
-
-    mark: str
-    what: str
-    fact: str
-    advice: str = ""
 
 
 def examine() -> int:
@@ -50,12 +33,7 @@ def examine() -> int:
             *_found("Dagster instance", _instance),
             *_found("alert channels", lambda: _alert_channels(settings)),
         ]
-    table = Table.grid("", "", Column(overflow="fold"), padding=(0, 2, 0, 0))
-    for finding in findings:
-        mark = Text(finding.mark, _STYLES[finding.mark])
-        advice = f"\n→ {finding.advice}" if finding.advice else ""
-        table.add_row(mark, finding.what, Text(redact(finding.fact + advice)))
-    print_table(table)
+    print_findings(findings)
     return 1 if any(finding.mark == WRONG for finding in findings) else 0
 
 

@@ -11,13 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.measure import Measurement
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
+
+from ecom_platform.findings import NOTE, OK, WRONG
+from ecom_platform.privacy import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import TextIO
 
+    from ecom_platform.findings import Finding
+
+_STYLES = {OK: "green", NOTE: "yellow", WRONG: "red"}
 #: A terminal acts on these instead of showing them.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -52,6 +58,16 @@ def print_table(table: Table) -> None:
     with console.capture() as printed:
         console.print(table)
     sys.stdout.writelines(f"{line.rstrip()}\n" for line in printed.get().splitlines())
+
+
+def print_findings(findings: Iterable[Finding]) -> None:
+    """Print what was found, a line for each; advice stands below what it is about."""
+    table = Table.grid("", "", Column(overflow="fold"), padding=(0, 2, 0, 0))
+    for finding in findings:
+        mark = Text(finding.mark, _STYLES[finding.mark])
+        advice = f"\n→ {finding.advice}" if finding.advice else ""
+        table.add_row(mark, finding.what, Text(redact(finding.fact + advice)))
+    print_table(table)
 
 
 def messages(stream: TextIO | None = None) -> Console:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ecom_platform.cli import main
+from ecom_platform.cli.main import main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ def ecom(*arguments: str, as_a_user: bool = False, **environment: str) -> Done:
             *(AS_A_USER if as_a_user else ()),
             sys.executable,
             "-c",
-            "from ecom_platform.cli import main; main()",
+            "from ecom_platform.cli.main import main; main()",
             *arguments,
         ],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | environment,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 QUERY = "{assetNodes {assetKey {path} repository {location {name}}}}"
-COMMAND = f"{shlex.quote(sys.executable)} -c 'from ecom_platform.cli import main; main()'"
+COMMAND = f"{shlex.quote(sys.executable)} -c 'from ecom_platform.cli.main import main; main()'"
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_a_demo_that_cannot_be_kept_there_says_so() -> None:
 #: Shells have their background jobs ignore Ctrl-C.
 INTERRUPTIBLE = """
 import signal
-from ecom_platform.cli import main
+from ecom_platform.cli.main import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 main()
 """

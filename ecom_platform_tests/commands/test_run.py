@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 DAYS = ("--from", "2024-03-01", "--to", "2024-03-02")
 EMAIL = "someone@example.invalid"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-COMMAND = (sys.executable, "-c", "from ecom_platform.cli import main; main()")
+COMMAND = (sys.executable, "-c", "from ecom_platform.cli.main import main; main()")
 
 
 @pytest.fixture

@@ -192,7 +192,7 @@ class Terminal:
         programs = home / ".programs"
         programs.mkdir()
         # The command of an environment in which nothing was installed, not even the project.
-        main = "from ecom_platform.cli import main; main()"
+        main = "from ecom_platform.cli.main import main; main()"
         ecom = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c "{main}" "$@"\n'
         (programs / "ecom").write_text(ecom)
         (programs / "ecom").chmod(0o755)

@@ -158,7 +158,7 @@ def wait_until(done: Callable[[], bool], what: str) -> None:
 
 def ecom_command(*arguments: str) -> list[str]:
     """Return how `ecom` is called with this Python."""
-    return [sys.executable, "-c", "from ecom_platform.cli import main; main()", *arguments]
+    return [sys.executable, "-c", "from ecom_platform.cli.main import main; main()", *arguments]
 
 
 def own_environment() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The command line: how `ecom` is spelled, its errors and its exit codes.
+"""How `ecom` is spelled, its errors and its exit codes.
 
 What a command does is in `commands/`, imported when it is called: Dagster alone takes seconds.
 """
@@ -13,7 +13,7 @@ import typer
 from dotenv import load_dotenv
 
 from ecom_platform import __version__
-from ecom_platform.cli_quarantine import app as quarantine
+from ecom_platform.cli.quarantine import app as quarantine
 from ecom_platform.commands.options import AsOf, FileFormat, Format, From, FromAny, To, ToAny
 from ecom_platform.errors import EcomError
 from ecom_platform.privacy import redact
@@ -159,6 +159,18 @@ def doctor() -> int:
     from ecom_platform.commands.doctor import examine
 
     return examine()
+
+
+@app.command()
+def status() -> int:
+    """Print how everything is: days, runs, schedules and sensors.
+
+    Ends with exit code 1 when something is wrong.
+    """
+    from ecom_platform.commands.status import show_status
+    from ecom_platform.settings import load_settings
+
+    return show_status(load_settings())
 
 
 @app.command()

@@ -1,0 +1,32 @@
+"""`ecom status`: the health of everything on one screen."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from ecom_platform.assets.metrics import METRICS
+from ecom_platform.automation.health import examine_health
+from ecom_platform.commands.formats import messages, print_findings
+from ecom_platform.commands.run import prepare_instance
+from ecom_platform.datasets import CLEANED, QUARANTINE, RAW
+from ecom_platform.findings import WRONG
+
+if TYPE_CHECKING:
+    from ecom_platform.settings import Settings
+
+
+def show_status(settings: Settings) -> int:
+    """Print how everything is; return 0, or 1 when something is wrong.
+
+    Raises:
+        LakeError: The lake cannot be read.
+    """
+    prepare_instance(messages())
+    datasets = (*RAW, *CLEANED, *QUARANTINE, *(metric.dataset for metric in METRICS))
+    with dg.DagsterInstance.get() as instance:
+        findings = list(examine_health(settings, datasets, instance, datetime.now(UTC)))
+    print_findings(findings)
+    return 1 if any(finding.mark == WRONG for finding in findings) else 0

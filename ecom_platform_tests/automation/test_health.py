@@ -1,0 +1,257 @@
+"""Health: what is missing, stuck, failing or silent is found, and told to a monitor outside."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    SensorInstigatorData,
+    TickData,
+    TickStatus,
+)
+from dagster._core.test_utils import create_run_for_test
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._daemon.types import DaemonHeartbeat
+from dagster_shared.error import SerializableErrorInfo
+
+from ecom_platform.alerts.heartbeat import send_heartbeat
+from ecom_platform.automation.health import examine_health
+from ecom_platform.automation.heartbeat import build_heartbeat_sensor
+from ecom_platform.datasets import CLEANED, RAW
+from ecom_platform.errors import AlertError
+from ecom_platform.findings import OK, WRONG
+from ecom_platform.settings import Settings
+from ecom_platform_tests.commands.harness import ecom
+from ecom_platform_tests.commands.lake import publish
+from ecom_platform_tests.platform import open_platform
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
+
+FIRST, LAST = date(2024, 3, 1), date(2024, 3, 3)
+#: The day after, when the last day is due.
+NOW = datetime(2024, 3, 4, 7, tzinfo=UTC)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.local_temp() as opened:
+        yield opened
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Of a lake in which all three days are published."""
+    monkeypatch.setenv("ECOM_LAKE", str(tmp_path / "lake"))
+    monkeypatch.setenv("ECOM_START_DATE", str(FIRST))
+    days = [FIRST, FIRST + timedelta(days=1), LAST]
+    for dataset in RAW:
+        publish(dataset.path, days=days)
+    return Settings(_env_file=None)
+
+
+def found(settings: Settings, instance: dg.DagsterInstance, now: datetime = NOW) -> dict[str, Any]:
+    """Return what was looked at -> mark and fact, the worst where there are several."""
+    findings = sorted(
+        examine_health(settings, RAW, instance, now), key=lambda found: found.mark == WRONG
+    )
+    return {finding.what: (finding.mark, finding.fact) for finding in findings}
+
+
+def test_all_is_well_where_every_day_is_published(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    assert found(settings, instance)["days"] == (OK, "all 3 days up to 2024-03-03 are published")
+
+
+def test_a_day_is_due_six_hours_after_it_is_over(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    late = datetime(2024, 3, 5, 6, 1, tzinfo=UTC)
+    assert found(settings, instance, late - timedelta(minutes=2))["days"][0] == OK
+    mark, fact = found(settings, instance, late)["days"]
+    assert mark == WRONG
+    assert fact == (
+        "1 of 4 days are not complete: 2024-03-04; the newest complete day is 1 days old"
+    )
+
+
+def test_a_day_of_which_one_dataset_is_missing_is_not_complete(
+    settings: Settings, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    (tmp_path / "lake" / RAW[2].object_path("2024-03-02")).unlink()
+    assert found(settings, instance)["days"] == (
+        WRONG, "1 of 3 days are not complete: 2024-03-02",
+    )  # fmt: skip
+
+
+def test_a_day_that_failed_when_it_was_made_again_is_named(tmp_path: Path) -> None:
+    source = tmp_path / "shop"
+    source.mkdir()
+    (source / "customers.csv").write_text("id,email,region,signup_date\n")
+    (source / "payments.csv").write_text("id,order_id,amount,status,paid_at\n")
+    orders = source / "orders.csv"
+    header = "id,customer_id,total_amount,created_at,status\n"
+    settings = Settings(
+        _env_file=None, source=source.as_uri(), lake=str(tmp_path / "lake"), start_date=FIRST,
+        email_hmac_key="k" * 32,
+    )  # fmt: skip
+    with open_platform(settings) as platform:
+        orders.write_text(header)
+        assert platform.failures(platform.run(FIRST, LAST)) == {}
+        orders.write_text(header + "".join(f"{n},1,?,2024-03-02 10:00:00,done\n" for n in range(9)))
+        assert platform.failures(platform.run(FIRST, LAST))
+        health = {f.what: f for f in examine_health(settings, CLEANED, platform.instance, NOW)}
+    assert health["days"].mark == OK
+    assert health["last attempts"].mark == WRONG
+    assert health["last attempts"].fact.endswith(": 2024-03-02")
+
+
+def test_a_run_that_waits_or_works_too_long_is_stuck(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    run = create_run_for_test(instance, status=dg.DagsterRunStatus.NOT_STARTED)
+    now = datetime.now(UTC)
+    assert found(settings, instance, now + timedelta(hours=1))["runs"] == (
+        OK, "1 in progress; 0 failed in the last 24 hours",
+    )  # fmt: skip
+    mark, fact = found(settings, instance, now + timedelta(hours=27, minutes=1))["runs"]
+    assert mark == WRONG
+    assert fact == f"1 are stuck: {run.run_id[:8]}, waiting for 27 h"
+
+
+def turn_on(instance: dg.DagsterInstance, name: str) -> InstigatorState:
+    """Let a sensor be on, as the web page does."""
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(
+        LoadableTargetOrigin(module_name="ecom_platform.definitions"), "ecom_platform"
+    )
+    origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "__repository__"), name)
+    return instance.add_instigator_state(
+        InstigatorState(
+            origin,
+            InstigatorType.SENSOR,
+            InstigatorStatus.RUNNING,
+            SensorInstigatorData(min_interval=60),
+        )
+    )
+
+
+def test_a_daemon_that_is_silent_is_missed_once_something_needs_it(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    assert "daemon" not in found(settings, instance)
+    turn_on(instance, "source_changes")
+    assert found(settings, instance)["automation"] == (OK, "on: source_changes")
+    assert found(settings, instance)["daemon"][0] == WRONG
+    assert "was not heard of at all" in found(settings, instance)["daemon"][1]
+    for kind in instance.get_required_daemon_types():
+        instance.add_daemon_heartbeat(DaemonHeartbeat(NOW.timestamp(), kind, None, []))
+    assert found(settings, instance, NOW + timedelta(minutes=4))["daemon"] == (OK, "alive")
+    mark, fact = found(settings, instance, NOW + timedelta(minutes=6))["daemon"]
+    assert (mark, "since 2024-03-04 07:00 UTC" in fact) == (WRONG, True)
+
+
+def test_a_sensor_whose_last_tick_failed_is_named_with_the_reason(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    state = turn_on(instance, "source_changes")
+    error = SerializableErrorInfo("the source of ann@example.invalid is down\n", [], "SourceError")
+    for status, told in ((TickStatus.FAILURE, error), (TickStatus.SKIPPED, None)):
+        instance.create_tick(
+            TickData(
+                state.instigator_origin_id, state.instigator_name, InstigatorType.SENSOR, status,
+                time.time(), selector_id=state.selector_id, error=told,
+            )
+        )  # fmt: skip
+        mark, fact = found(settings, instance)["automation"]
+        assert (mark == WRONG) is bool(told)
+        if told:
+            assert "sensor source_changes failed: the source of" in fact
+            assert "ann@" not in fact
+
+
+def test_the_status_of_everything_is_one_screen_and_an_exit_code(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    del settings
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    done = ecom("status")
+    assert done.code == 1
+    assert "✗  days" in done.out
+    assert "Run: ecom run --from 2024-03-01 --to" in done.out
+    assert "no schedule and no sensor is on" in done.out
+
+
+@contextmanager
+def monitor() -> Generator[tuple[str, list[str]]]:
+    """A monitor that is visited over HTTP; yields its address and the paths that were visited."""
+    visited: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            visited.append(self.path)
+            self.send_response(404 if "gone" in self.path else 200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", visited
+        server.shutdown()
+
+
+def test_a_monitor_is_visited(settings: Settings) -> None:
+    with monitor() as (url, visited):
+        watched = settings.model_copy(
+            update={"heartbeat": Settings(_env_file=None, heartbeat=f"{url}/ping/secret").heartbeat}
+        )
+        (sensor,) = build_heartbeat_sensor(watched, RAW)
+        result = sensor.evaluate_tick(dg.build_sensor_context())
+        assert visited == ["/ping/secret"]
+        assert "days are missing" in str(result.skip_message)
+        gone = Settings(_env_file=None, heartbeat=f"{url}/gone/secret")
+        with pytest.raises(AlertError) as refused:
+            send_heartbeat(gone, 0)
+    assert "secret" not in str(refused.value)
+
+
+def test_cloudwatch_gets_a_metric_to_miss_and_the_days_behind(
+    bucket: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import boto3
+
+    del bucket  # its server is CloudWatch too
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    watched = settings.model_copy(
+        update={"heartbeat": Settings(_env_file=None, heartbeat="cloudwatch:Shop").heartbeat}
+    )
+    send_heartbeat(watched, 3)
+    for name, value in (("Heartbeat", 1.0), ("DaysBehind", 3.0)):
+        points = boto3.client("cloudwatch").get_metric_statistics(
+            Namespace="Shop", MetricName=name, Period=60, Statistics=["Maximum"],
+            StartTime=datetime.now(UTC) - timedelta(hours=1),
+            EndTime=datetime.now(UTC) + timedelta(hours=1),
+        )["Datapoints"]  # fmt: skip
+        assert [point["Maximum"] for point in points] == [value]
+
+
+def test_without_a_monitor_there_is_no_sensor(settings: Settings) -> None:
+    assert build_heartbeat_sensor(settings, RAW) == []
