@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import date
 from enum import Enum, EnumType
 from inspect import cleandoc
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -22,12 +21,11 @@ import dagster as dg
 from dagster import AssetCheckSeverity
 from typer.models import ArgumentInfo
 
-from ecom_platform.assets.checks import build_checks
+from ecom_platform.assets.checks import build_checks, declare_checks
 from ecom_platform.assets.metrics import METRICS, Metric
 from ecom_platform.assets.sql_files import SQL_FOLDER, SqlFile
 from ecom_platform.cli.main import EXIT_CODES, app
 from ecom_platform.datasets import CLEANED, QUARANTINE, RAW, Dataset, Type
-from ecom_platform.quality.checks import cleaned_checks, metric_checks
 from ecom_platform.settings import DEFAULT_PAYMENT_STATUSES, Settings
 
 if TYPE_CHECKING:
@@ -333,24 +331,29 @@ def _checks() -> Iterator[str]:
         "it is published is told in the [architecture](../explanation/architecture.md).",
         "",
     )
-    metrics = [metric.dataset for metric in METRICS]
-    additive = [metric.name for metric in METRICS if metric.additive]
-    declared = chain(cleaned_checks(), metric_checks(metrics, additive))
-    severities = {(check.dataset, check.name): check.severity for check in declared}
-    rows: list[tuple[str, str, str, str]] = []
-    for spec in _check_specs():
+    # The checks themselves do not depend on the environment's settings.
+    settings = Settings.model_construct(start_date=date(2024, 1, 1))
+    declared = {(check.dataset, check.name): check for check in declare_checks(settings)}
+    rows: list[tuple[str, ...]] = []
+    for spec in _check_specs(settings):
         asset = spec.asset_key.to_user_string()
-        severity = severities.get((asset, spec.name), AssetCheckSeverity.ERROR)
-        answer = "a warning" if severity is AssetCheckSeverity.WARN else "an error"
-        rows.append((f"`{asset}`", f"`{spec.name}`", spec.description or "", answer))
-    yield from _table(("Asset", "Check", "Question", "A no is"), sorted(rows))
+        check = declared.get((asset, spec.name))
+        warns = check and check.severity is AssetCheckSeverity.WARN
+        rows.append(
+            (
+                f"`{asset}`",
+                f"[`{spec.name}`](../runbooks/checks.md#{spec.name})",
+                spec.description or "",
+                "a warning" if warns else "an error",
+                f"`{check.threshold}`" if check and check.threshold else "",
+            )
+        )
+    yield from _table(("Asset", "Check", "Question", "A no is", "Threshold"), sorted(rows))
 
 
-def _check_specs() -> list[dg.AssetCheckSpec]:
+def _check_specs(settings: Settings) -> list[dg.AssetCheckSpec]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)
-        # The checks themselves do not depend on the environment's settings.
-        settings = Settings.model_construct(start_date=date(2024, 1, 1))
         return [spec for made in build_checks(settings) for spec in made.check_specs]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from datetime import date, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
@@ -138,6 +139,11 @@ class Settings(BaseSettings):
         ge=1,
         description="When more days than this have changed in the source within "
         "`ECOM_CHANGE_CHECK_HOURS`, `source_changes` makes none of them again, and alerts.",
+    )
+    thresholds: Path | None = Field(
+        default=None,
+        description="A TOML file of what checks are to judge otherwise than by default; see "
+        "`ecom_platform/quality/thresholds.toml`.",
     )
     quarantine_max_share: float = Field(
         default=0.1,

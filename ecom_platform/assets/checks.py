@@ -1,8 +1,9 @@
 """The asset checks as Dagster runs them: after their asset, for each day of the run."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
+from inspect import cleandoc
 from itertools import groupby
 from typing import Any
 
@@ -13,11 +14,16 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 
 from ecom_platform.assets.metrics import METRICS, Metric
 from ecom_platform.assets.steps import add_settings
+from ecom_platform.calendar import days_between
 from ecom_platform.datasets import CLEANED, RAW, Dataset, Type
 from ecom_platform.engines.duckdb import Engine, add_view, text
 from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.io_manager import LakeIOManager
-from ecom_platform.quality.checks import Answer, Check, answer, cleaned_checks, metric_checks
+from ecom_platform.quality.checks import Answer, Check, answer, nearby
+from ecom_platform.quality.cleaned_checks import cleaned_checks
+from ecom_platform.quality.metric_checks import metric_checks
+from ecom_platform.quality.order_checks import order_checks
+from ecom_platform.quality.thresholds import load_thresholds
 from ecom_platform.settings import Settings
 from ecom_platform.sources.base import Totals
 from ecom_platform.sources.run_snapshot import RunSnapshot
@@ -32,13 +38,29 @@ def build_checks(
     settings: Settings, metrics: Sequence[Metric] = METRICS
 ) -> list[dg.AssetChecksDefinition]:
     """Build the checks of all layers, one step for each checked asset."""
-    datasets = {d.path: d for d in (*CLEANED, *(metric.dataset for metric in metrics))}
-    additive = [metric.name for metric in metrics if metric.additive]
-    checks = [*cleaned_checks(), *metric_checks([m.dataset for m in metrics], additive)]
+    datasets = {d.path: d for d in (*RAW, *CLEANED, *(metric.dataset for metric in metrics))}
+    checks = declare_checks(settings, metrics)
     by_asset = groupby(sorted(checks, key=lambda c: c.dataset), key=lambda c: c.dataset)
     return [
         *(_build_source_check(raw, settings) for raw in RAW),
         *(_build(path, list(found), datasets, settings) for path, found in by_asset),
+    ]
+
+
+def declare_checks(settings: Settings, metrics: Sequence[Metric] = METRICS) -> list[Check]:
+    """Return the questions that are asked of the cleaned datasets and the metrics.
+
+    Raises:
+        SettingsError: The file of thresholds says what is none.
+    """
+    datasets = [metric.dataset for metric in metrics]
+    additive = [metric.name for metric in metrics if metric.additive]
+    known = {dataset.path for dataset in (*RAW, *CLEANED, *datasets)}
+    thresholds = load_thresholds(settings.thresholds, known)
+    return [
+        *cleaned_checks(thresholds),
+        *order_checks(thresholds),
+        *metric_checks(datasets, additive),
     ]
 
 
@@ -53,7 +75,7 @@ def _build(
                 asset=path.split("/"),
                 description=check.question,
                 partitions_def=settings.calendar.partitions,
-                metadata={"sql": dg.MetadataValue.md(f"```sql\n{check.sql}\n```")},
+                metadata=_describe(check, datasets[path]),
             )
             for check in checks
         ],
@@ -74,6 +96,9 @@ def _build(
             add_settings(connection, settings, days)
             for table in tables:
                 add_view(connection, table.partitions())
+            for dataset, window in _windows(asked, days, settings).items():
+                around = lake.lake.table(datasets[dataset], window)
+                add_view(connection, around.partitions(), nearby(dataset))
             targets = _materializations(context, path, days)
             for check in asked:
                 answers = answer(connection, check, days)
@@ -81,6 +106,37 @@ def _build(
         yield from ()
 
     return ask
+
+
+def _describe(check: Check, dataset: Dataset) -> dict[str, Any]:
+    facts = {
+        "owner": dataset.owner,
+        "threshold": check.threshold,
+        "runbook": check.runbook,
+        "sql": dg.MetadataValue.md(f"```sql\n{cleandoc(check.sql)}\n```"),
+    }
+    return {name: fact for name, fact in facts.items() if fact}
+
+
+def _windows(
+    checks: Sequence[Check], days: Sequence[str], settings: Settings
+) -> dict[str, list[str]]:
+    """Return `layer/name` -> the days that checks read around some days, the widest of each."""
+    if not days:
+        return {}
+    first, last = date.fromisoformat(days[0]), date.fromisoformat(days[-1])
+    spans: dict[str, tuple[date, date]] = {}
+    for read in (read for check in checks for read in check.nearby):
+        begin, end = first - timedelta(days=read.before), last + timedelta(days=read.after)
+        known = spans.get(read.dataset, (begin, end))
+        spans[read.dataset] = (
+            max(min(begin, known[0]), settings.start_date),
+            min(max(end, known[1]), settings.calendar.last_closed()),
+        )
+    return {
+        dataset: [day.isoformat() for day in days_between(begin, end)]
+        for dataset, (begin, end) in spans.items()
+    }
 
 
 def _build_source_check(raw: Dataset, settings: Settings) -> dg.AssetChecksDefinition:

@@ -5,7 +5,7 @@ The assets declare what they are; everything they share in running is here.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -84,13 +84,14 @@ def _days_before(day: str, count: int) -> str:
 def add_settings(connection: Connection, settings: Settings, days: Sequence[str]) -> None:
     """Make the settings readable to SQL, as tables of the schema `settings`.
 
-    `days` (date, starts_at, ends_at), `calendar` (first_day), `retention` (days),
+    `days` (date, starts_at, ends_at), `calendar` (first_day), `clock` (now), `retention` (days),
     `payment_status_words` (word, status), `void_order_statuses` (status).
     """
     words = settings.payment_status_words
     tables = {
         "days": settings.calendar.table(days),
         "calendar": pa.table({"first_day": pa.array([settings.start_date], pa.date32())}),
+        "clock": pa.table({"now": pa.array([datetime.now(UTC)], pa.timestamp("us", "UTC"))}),
         "retention": pa.table({"days": pa.array([settings.retention_days], pa.int32())}),
         "payment_status_words": pa.table(
             {

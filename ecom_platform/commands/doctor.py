@@ -31,6 +31,7 @@ def examine() -> int:
             *_found("lake", lambda: _lake(settings)),
             *_found("e-mail key", lambda: _email_key(settings)),
             *_found("Dagster instance", _instance),
+            *_found("thresholds", lambda: _thresholds(settings)),
             *_found("alert channels", lambda: _alert_channels(settings)),
         ]
     print_findings(findings)
@@ -125,6 +126,14 @@ def _email_key(settings: Settings) -> Iterator[Finding]:
         f"kept in {home}, as ECOM_EMAIL_HMAC_KEY is not set",
         "Where that folder does not outlive the machine, set ECOM_EMAIL_HMAC_KEY.",
     )
+
+
+def _thresholds(settings: Settings) -> Iterator[Finding]:
+    from ecom_platform.assets.checks import declare_checks
+
+    if settings.thresholds:
+        declare_checks(settings)
+        yield Finding(OK, "thresholds", f"{settings.thresholds} is understood")
 
 
 def _alert_channels(settings: Settings) -> Iterator[Finding]:

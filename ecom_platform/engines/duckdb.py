@@ -71,7 +71,7 @@ class Engine:
         connection.execute(f"SET allowed_directories = [{folders}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
-        for schema in ("raw", "cleaned", "metrics", "settings"):
+        for schema in ("raw", "cleaned", "metrics", "nearby", "settings"):
             connection.execute(f"CREATE SCHEMA {schema}")
         connection.execute(FUNCTIONS)
         return connection

@@ -10,35 +10,56 @@ import dagster as dg
 import duckdb
 import pytest
 
+from ecom_platform.assets.checks import declare_checks
 from ecom_platform.settings import Settings
 from ecom_platform_tests.platform import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FIRST, DAY, EMPTY = date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3)
+START, FIRST, DAY, EMPTY = date(2023, 12, 5), date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3)
 DAYS = [str(day) for day in (FIRST, DAY, EMPTY)]
 
 SHOP = {
     "customers": """id,email,region,signup_date
+        91,sue@example.invalid,North,2023-12-05
+        92,tim@example.invalid,North,2023-12-12
+        93,una@example.invalid,North,2023-12-19
+        94,vic@example.invalid,North,2023-12-26
         1,ann@example.invalid,North,2024-01-01
         2,bob@example.invalid,South,2024-01-02
         3,eve@example.invalid,North,2024-01-02""",
     "orders": """id,customer_id,total_amount,created_at,status
+        91,91,1.00,2023-12-05 10:00:00,paid
+        92,92,1.00,2023-12-12 10:00:00,paid
+        93,93,1.00,2023-12-19 10:00:00,paid
+        94,94,1.00,2023-12-26 10:00:00,paid
         1,1,10.00,2024-01-01 10:00:00,paid
         2,1,20.00,2024-01-02 10:00:00,paid
         3,2,30.005,2024-01-02 11:00:00,cancelled
         4,,40.00,2024-01-02 12:00:00,paid
         5,3,1e1,2024-01-02 12:00:00,paid""",
     "payments": """id,order_id,amount,status,paid_at
+        91,91,1.00,paid,2023-12-05 10:01:00
+        92,92,1.00,paid,2023-12-12 10:01:00
+        93,93,1.00,paid,2023-12-19 10:01:00
+        94,94,1.00,paid,2023-12-26 10:01:00
         1,1,10.00,paid,2024-01-01 10:01:00
         2,2,12.50,paid,2024-01-02 10:01:00
         3,2,7.50,failed,2024-01-02 10:02:00
         4,3,30.005,refunded,2024-01-02 11:01:00
-        5,4,40.00,pending,""",
+        5,4,40.00,pending,
+        6,2,7.50,paid,2024-01-02 10:03:00""",
 }
 
+THRESHOLDS = """
+    completeness.min_rows = 1
+    arithmetic.max_share = 0.7
+    guests.max_share = 0.3
+"""
+
 AVERAGE = "metrics/average_order_value times_orders_is_revenue"
+ORDERS_PAID = "cleaned/orders orders_are_paid"
 PAYMENTS = "metrics/payment_status sums_to_all_payments"
 #: Every check there is -> a dataset, what its rows of `DAY` are replaced by, and which other
 #: checks must see that too.
@@ -56,8 +77,8 @@ TAMPERINGS: dict[str, list[tuple[str, ...]]] = {
         ("raw/payments", "SELECT * FROM rows LIMIT 1"),
     ],
     "cleaned/orders keys_are_unique": [
-        ("cleaned/orders", "SELECT * FROM rows UNION ALL SELECT * FROM rows"),
-        ("cleaned/orders", "SELECT * REPLACE (nullif(id, '2') AS id) FROM rows"),
+        ("cleaned/orders", "SELECT * FROM rows UNION ALL SELECT * FROM rows", ORDERS_PAID),
+        ("cleaned/orders", "SELECT * REPLACE (nullif(id, '2') AS id) FROM rows", ORDERS_PAID),
     ],
     "cleaned/customers keys_are_unique": [
         ("cleaned/customers", "SELECT * REPLACE ('2' AS id) FROM rows")
@@ -66,8 +87,77 @@ TAMPERINGS: dict[str, list[tuple[str, ...]]] = {
         ("cleaned/payments", "SELECT * REPLACE ('2' AS id) FROM rows")
     ],
     "cleaned/payments status_is_known": [
-        ("cleaned/payments", "SELECT * REPLACE ('paid' AS status) FROM rows"),
+        ("cleaned/payments", "SELECT * REPLACE ('paid' AS status) FROM rows", ORDERS_PAID),
         ("cleaned/payments", "SELECT * REPLACE (nullif(status, 'failed') AS status) FROM rows"),
+    ],
+    "cleaned/customers ids_are_on_one_day": [
+        (
+            "cleaned/customers",
+            "SELECT * REPLACE (CASE id WHEN '2' THEN '1' ELSE id END AS id) FROM rows",
+            "cleaned/customers ids_are_on_one_day 2024-01-01",
+        )
+    ],
+    "cleaned/orders ids_are_on_one_day": [
+        (
+            "cleaned/orders",
+            "SELECT * REPLACE (CASE id WHEN '3' THEN '1' ELSE id END AS id) FROM rows",
+            "cleaned/orders ids_are_on_one_day 2024-01-01",
+        )
+    ],
+    "cleaned/payments ids_are_on_one_day": [
+        (
+            "cleaned/payments",
+            "SELECT * REPLACE (CASE id WHEN '2' THEN '1' ELSE id END AS id) FROM rows",
+            "cleaned/payments ids_are_on_one_day 2024-01-01",
+        )
+    ],
+    "cleaned/customers day_has_rows": [
+        ("cleaned/customers", "SELECT * FROM rows WHERE false")
+    ],
+    "cleaned/orders day_has_rows": [("cleaned/orders", "SELECT * FROM rows WHERE false")],
+    "cleaned/payments day_has_rows": [
+        (
+            "cleaned/payments",
+            "SELECT * FROM rows WHERE false",
+            ORDERS_PAID,
+            PAYMENTS,
+        )
+    ],
+    "cleaned/orders guests_are_few": [
+        ("cleaned/orders", "SELECT * REPLACE (NULL AS customer_id) FROM rows")
+    ],
+    ORDERS_PAID: [
+        (
+            "cleaned/orders",
+            "SELECT * REPLACE (total_amount + 0.01 AS total_amount) FROM rows",
+        ),
+        (
+            "cleaned/payments",
+            ("SELECT * REPLACE (CASE WHEN order_id = '2' THEN '1' ELSE order_id END AS order_id) "
+            "FROM rows"),
+            "cleaned/orders orders_are_paid 2024-01-01",
+        ),
+    ],
+    "cleaned/orders refunds_are_covered": [
+        (
+            "cleaned/payments",
+            "SELECT * REPLACE (CASE id WHEN '4' THEN '2' ELSE order_id END AS order_id) FROM rows",
+            ORDERS_PAID,
+        )
+    ],
+    "cleaned/payments paid_after_ordered": [
+        (
+            "raw/payments",
+            ("SELECT * REPLACE (order_created_at + INTERVAL 62 MINUTE + (paid_at - paid_at) "
+            "AS order_created_at) FROM rows"),
+        )
+    ],
+    "cleaned/payments statuses_are_understood": [
+        (
+            "cleaned/payments",
+            ("SELECT * REPLACE (CASE status WHEN 'failed' THEN 'other' ELSE status END AS status) "
+            "FROM rows"),
+        )
     ],
     "cleaned/orders parents_exist": [
         ("cleaned/orders", "SELECT * REPLACE (id = '2' AS is_orphan) FROM rows")
@@ -94,6 +184,27 @@ TAMPERINGS: dict[str, list[tuple[str, ...]]] = {
             "SELECT * REPLACE (void_orders + (region = 'all')::BIGINT AS void_orders) FROM rows",
         ),
     ],
+    "metrics/total_customers not_more_than_orders": [
+        (
+            "metrics/total_customers",
+            "SELECT * REPLACE (total_customers + 9 AS total_customers) FROM rows",
+        ),
+        ("metrics/total_customers", "SELECT * FROM rows WHERE region <> 'all'"),
+    ],
+    "metrics/customer_retention_rate rate_is_a_share": [
+        (
+            "metrics/customer_retention_rate",
+            "SELECT * REPLACE (customer_retention_rate + 1 AS customer_retention_rate) FROM rows",
+        ),
+        (
+            "metrics/customer_retention_rate",
+            "SELECT * REPLACE (active_customers + 1 AS repeat_customers) FROM rows",
+        ),
+        (
+            "metrics/customer_retention_rate",
+            "SELECT * REPLACE (NULL::DOUBLE AS customer_retention_rate) FROM rows",
+        ),
+    ],
     "metrics/payment_status regions_sum_to_all": [
         (
             "metrics/payment_status",
@@ -110,7 +221,7 @@ TAMPERINGS: dict[str, list[tuple[str, ...]]] = {
         ("metrics/payment_status", "SELECT * FROM rows WHERE status <> 'refunded'"),
         ("metrics/payment_status", "SELECT * FROM rows WHERE false"),
         ("metrics/payment_status", "SELECT * REPLACE (amount + 1 AS amount) FROM rows"),
-        ("cleaned/payments", "SELECT * FROM rows LIMIT 1"),
+        ("cleaned/payments", "SELECT * FROM rows LIMIT 1", ORDERS_PAID),
     ],
     AVERAGE: [
         (
@@ -142,16 +253,18 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("shop")
     for table, text in SHOP.items():
         (folder / f"{table}.csv").write_text("\n".join(line.strip() for line in text.splitlines()))
+    (folder / "thresholds.toml").write_text(THRESHOLDS)
     settings = Settings(
         _env_file=None,
         source=folder.as_uri(),
         lake=str(folder / "lake"),
-        start_date=FIRST,
+        start_date=START,
         email_hmac_key="k" * 32,
+        thresholds=folder / "thresholds.toml",
     )
     with dg.DagsterInstance.ephemeral() as instance:
         opened = Platform(settings, instance)
-        assert opened.run(FIRST, EMPTY).success
+        assert opened.run(START, EMPTY).success
         yield opened
 
 
@@ -220,6 +333,10 @@ def test_a_check_fails_on_the_day_that_was_tampered_with_and_nothing_else_fails(
         for day, answer in answers.items()
         if not answer.passed
     }
-    assert failed == {(name, str(DAY)) for name in (check, *others)}
-    doubtful = check.endswith("parents_exist")
-    assert found[check][str(DAY)].severity.value == ("WARN" if doubtful else "ERROR")
+    expected = {tuple(name.split(" ")) for name in (check, *others)}
+    assert {(*name.split(" "), day) for name, day in failed} == {
+        (asset, name, *(day or [str(DAY)])) for asset, name, *day in expected
+    }
+    declared = {f"{c.dataset} {c.name}": c.severity for c in declare_checks(platform.settings)}
+    severity = declared.get(check, dg.AssetCheckSeverity.ERROR)
+    assert found[check][str(DAY)].severity is severity

@@ -236,3 +236,15 @@ def test_the_email_key_is_kept_where_runs_look_for_it(
     key = (tmp_path / "home/email_hmac.key").read_text()
     assert len(key) == 64
     assert key not in done.out
+
+
+@pytest.mark.usefixtures("healthy")
+def test_a_file_of_thresholds_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "thresholds.toml"
+    monkeypatch.setenv("ECOM_THRESHOLDS", str(file))
+    file.write_text("guests.max_share = 0.8")
+    assert f"✓  thresholds        {file} is understood" in ecom("doctor").out
+    file.write_text("guests.share = 0.8")
+    done = ecom("doctor")
+    assert done.code == 1
+    assert "[guests] share: Extra inputs are not permitted" in findings(done, "✗")

@@ -113,6 +113,13 @@ def test_every_setting_that_is_mentioned_exists() -> None:
     assert {(page, name) for page, name in mentioned if name not in known} == set()
 
 
+def test_every_check_has_a_section_in_the_runbook_and_no_other() -> None:
+    listed = (DOCS / "reference/checks.md").read_text(encoding="utf-8")
+    runbook = (DOCS / "runbooks/checks.md").read_text(encoding="utf-8")
+    checks = set(re.findall(r"checks\.md#(\w+)\)", listed))
+    assert checks == set(re.findall(r"^## (\w+)$", runbook, re.MULTILINE))
+
+
 def test_every_command_that_is_mentioned_exists_with_its_options() -> None:
     known = load_reference().spellings()
     calls = [
