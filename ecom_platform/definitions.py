@@ -10,6 +10,7 @@ from ecom_platform.assets.checks import build_checks
 from ecom_platform.assets.cleaned import build_cleaned_assets
 from ecom_platform.assets.ledger import build_ledger_asset
 from ecom_platform.assets.metrics import METRICS, Metric, build_metric_assets
+from ecom_platform.assets.quality_report import build_quality_report
 from ecom_platform.assets.raw import build_raw_assets
 from ecom_platform.assets.sql_files import SQL_FOLDER
 from ecom_platform.automation.jobs import EXECUTOR, build_jobs
@@ -37,14 +38,16 @@ def build_definitions(
         # What the platform is built on, such as single-run backfills, Dagster still calls beta.
         for category in (dg.BetaWarning, dg.PreviewWarning):
             warnings.simplefilter("ignore", category)
+        checks = build_checks(settings, metrics)
         return dg.Definitions(
             assets=[
                 *build_raw_assets(settings),
                 *build_cleaned_assets(settings),
                 *build_metric_assets(settings, metrics, metrics_folder),
                 build_ledger_asset(metrics),
+                build_quality_report(settings, datasets, checks),
             ],
-            asset_checks=build_checks(settings, metrics),
+            asset_checks=checks,
             jobs=build_jobs(),
             schedules=build_schedules(settings),
             sensors=build_sensors(settings, datasets),

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from ecom_platform.alerts.heartbeat import send_heartbeat
-from ecom_platform.automation.health import missing_days
 from ecom_platform.datasets import Dataset
+from ecom_platform.health import missing_days
 from ecom_platform.settings import Settings
 
 HEARTBEAT = "heartbeat"

@@ -1,10 +1,10 @@
-"""The jobs: all partitioned assets of some days, in one process."""
+"""The jobs: all partitioned assets of some days, in one process; and the pages."""
 
 from __future__ import annotations
 
 import dagster as dg
 
-DAILY_REFRESH = "daily_refresh"
+DAILY_REFRESH, MORNING_PAGES = "daily_refresh", "morning_pages"
 
 #: Steps share a process: ten small steps take 8 s so, 27-34 s with a process each. A step
 #: whose bad days failed has published its good ones, and later steps go on with those.
@@ -14,7 +14,7 @@ EXECUTOR = dg.in_process_executor.configured(
 
 
 def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
-    """Build the job that makes days: raw, cleaned, metrics and their checks."""
+    """Build the job that makes days, and the one that makes the pages about them."""
     layers = dg.AssetSelection.groups("raw", "cleaned", "quarantine", "metrics")  # and checks
     return [
         dg.define_asset_job(
@@ -22,5 +22,11 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
             selection=layers,
             description="Extract, clean and compute days, and check them.",
             tags={"ecom/kind": "daily"},
-        )
+        ),
+        dg.define_asset_job(
+            MORNING_PAGES,
+            selection=dg.AssetSelection.groups("dashboards"),
+            description="Make the pages that people open.",
+            tags={"ecom/kind": "pages"},
+        ),
     ]

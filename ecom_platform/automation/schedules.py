@@ -1,4 +1,4 @@
-"""The daily schedule: yesterday, and the days before it again.
+"""The schedules: yesterday and the days before it again at night, the pages in the morning.
 
 Payments are paid, and rows arrive, when their day is long over. A day that has not changed is
 not written again. A missed tick is made up by the next one, as far as it looks back.
@@ -9,19 +9,21 @@ from datetime import timedelta
 
 import dagster as dg
 
-from ecom_platform.automation.jobs import DAILY_REFRESH
+from ecom_platform.automation.jobs import DAILY_REFRESH, MORNING_PAGES
 from ecom_platform.automation.runs import busy_days, range_tags
 from ecom_platform.calendar import contiguous_ranges, days_between
 from ecom_platform.settings import Settings
 
-DAILY_SCHEDULE = "daily"
+DAILY_SCHEDULE, MORNING_SCHEDULE = "daily", "morning"
 
 #: Late enough that the shop's own nightly work is over, early enough for the morning.
 CRON = "15 2 * * *"
+#: Before people come, and after days that failed at first had time to be made again.
+MORNING = "30 6 * * *"
 
 
 def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
-    """Build the schedule; it is off until somebody turns it on.
+    """Build the schedules; they are off until somebody turns them on.
 
     Args:
         settings: For the calendar, and how far to look back.
@@ -49,4 +51,11 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
                 tags=range_tags(first, last),
             )
 
-    return [daily]
+    morning = dg.ScheduleDefinition(
+        name=MORNING_SCHEDULE,
+        cron_schedule=MORNING,
+        execution_timezone=settings.timezone,
+        job_name=MORNING_PAGES,
+        description="Makes the pages that people open, at 06:30.",
+    )
+    return [daily, morning]

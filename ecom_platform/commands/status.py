@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from ecom_platform.assets.metrics import METRICS
-from ecom_platform.automation.health import examine_health
 from ecom_platform.commands.formats import messages, print_findings
 from ecom_platform.commands.run import prepare_instance
 from ecom_platform.datasets import CLEANED, QUARANTINE, RAW
 from ecom_platform.findings import WRONG
+from ecom_platform.health import examine_health
 
 if TYPE_CHECKING:
     from ecom_platform.settings import Settings

@@ -30,11 +30,11 @@ from dagster._daemon.types import DaemonHeartbeat
 from dagster_shared.error import SerializableErrorInfo
 
 from ecom_platform.alerts.heartbeat import send_heartbeat
-from ecom_platform.automation.health import examine_health
 from ecom_platform.automation.heartbeat import build_heartbeat_sensor
 from ecom_platform.datasets import CLEANED, RAW
 from ecom_platform.errors import AlertError
 from ecom_platform.findings import OK, WRONG
+from ecom_platform.health import examine_health
 from ecom_platform.settings import Settings
 from ecom_platform_tests.commands.harness import ecom
 from ecom_platform_tests.commands.lake import publish

@@ -1,0 +1,1 @@
+"""The pages that people open: what is on them, and how they look."""

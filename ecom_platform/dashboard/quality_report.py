@@ -1,0 +1,138 @@
+"""The page on the data's quality: what it shows, and how that becomes HTML.
+
+Where its facts come from is in `assets/quality_report.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from jinja2 import Template
+
+    from ecom_platform.findings import Finding
+
+PASSED, WARNED, FAILED = "passed", "warned", "failed"
+
+
+@dataclass(frozen=True)
+class CheckHistory:
+    """What one check said of each day.
+
+    Args:
+        asset: `layer/name`.
+        name: Of the check.
+        question: What it asks.
+        runbook: Where it is written what to do.
+        days: ISO day -> `passed`, `warned` or `failed`; days it was not asked of are left out.
+        facts: ISO day -> what it saw, of days on which it said no.
+    """
+
+    asset: str
+    name: str
+    question: str
+    runbook: str
+    days: Mapping[str, str]
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, "Mapping[str, Any]"])
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What source and lake counted of one day of a table, when it was extracted."""
+
+    table: str
+    day: str
+    source_rows: int
+    lake_rows: int
+    source_amount: str
+    lake_amount: str
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """Rows of a table that were set aside for one reason.
+
+    Args:
+        table: Of the source.
+        reason: Why.
+        rows: How many.
+        first: ISO, of the days with such rows.
+        last: ISO.
+        keys: Some of their ids.
+    """
+
+    table: str
+    reason: str
+    rows: int
+    first: str
+    last: str
+    keys: Sequence[str]
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """All that is on the page.
+
+    Args:
+        made_at: When, in the business timezone.
+        timezone: The business timezone.
+        days: ISO, the days it is about, oldest first.
+        health: Whether everything goes on.
+        checks: Of all assets.
+        reconciled: The same days.
+        quarantined: The same days.
+    """
+
+    made_at: datetime
+    timezone: str
+    days: Sequence[str]
+    health: Sequence[Finding]
+    checks: Sequence[CheckHistory]
+    reconciled: Sequence[Reconciled]
+    quarantined: Sequence[Quarantined]
+
+    @property
+    def troubled(self) -> list[CheckHistory]:
+        """The checks that said no on some day."""
+        return [check for check in self.checks if set(check.days.values()) - {PASSED}]
+
+    @property
+    def sentence(self) -> str:
+        """How it is, in one sentence."""
+        checked = [day for check in self.checks for day in check.days]
+        if not checked:
+            return "No day has been checked yet."
+        newest = max(checked)
+        answers = [check.days[newest] for check in self.checks if newest in check.days]
+        no = [answer for answer in answers if answer != PASSED]
+        wrong = [found for found in self.health if found.mark == "✗"]
+        said = f"{len(answers) - len(no)} of {len(answers)} checks passed on {newest}"
+        earlier = len(self.troubled)
+        return (
+            f"{said}; {earlier or 'no'} {'check' if earlier == 1 else 'checks'} said no in the "
+            f"last {len(self.days)} days"
+            + (f"; {len(wrong)} things need attention." if wrong else ".")
+        )
+
+
+def render(report: QualityReport) -> str:
+    """Return the page: one file, without scripts, that loads nothing."""
+    return _template().render(report=report)
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    text = (files("ecom_platform.dashboard") / "quality_report.html").read_text(encoding="utf-8")
+    return environment.from_string(text)

@@ -1,0 +1,92 @@
+"""The page on the data's quality: it says what is in Dagster and in the lake, and loads nothing."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ecom_platform.automation.jobs import MORNING_PAGES
+from ecom_platform.settings import Settings
+from ecom_platform_tests.platform import Platform
+
+YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
+FIRST = YESTERDAY - timedelta(days=2)
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a shop of three days with an orphan and rows that were set aside."""
+    folder = tmp_path_factory.mktemp("shop")
+    (folder / "customers.csv").write_text(
+        "id,email,region,signup_date\nc1,ann@example.invalid,north,soon\n"
+    )
+    (folder / "orders.csv").write_text(
+        "id,customer_id,total_amount,created_at,status\n"
+        f"o1,c1,10.00,{FIRST} 10:00:00,done\n"
+        f"o2,nobody,20.00,{FIRST} 11:00:00,done\n"
+        f"{SCRIPT},c1,much,{YESTERDAY} 11:00:00,done\n"
+    )
+    (folder / "payments.csv").write_text("id,order_id,amount,status,paid_at\n")
+    settings = Settings(
+        _env_file=None, source=folder.as_uri(), lake=str(folder / "lake"), start_date=FIRST,
+        email_hmac_key="k" * 32,
+    )  # fmt: skip
+    with dg.DagsterInstance.local_temp() as instance:
+        platform = Platform(settings, instance)
+        assert platform.run(FIRST, YESTERDAY - timedelta(days=1)).success
+        # The newest day twice: what counts is the newest answer.
+        for _ in range(2):
+            assert platform.run(YESTERDAY, YESTERDAY).success
+        for _ in range(2):  # the second replaces the first
+            job = platform.definitions.resolve_job_def(MORNING_PAGES)
+            result = job.execute_in_process(instance=instance)
+        (made,) = result.asset_materializations_for_node("dashboards__quality")
+        assert made.metadata["dagster/uri"].value == str(
+            folder / "lake/dashboards/quality/index.html"
+        )
+    return Path(folder, "lake/dashboards/quality/index.html").read_text(encoding="utf-8")
+
+
+def text(page: str) -> str:
+    """Return what is read of the page, on one line."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page.partition("</style>")[2]))
+
+
+def test_every_check_is_shown_for_every_day(page: str) -> None:
+    (row,) = re.findall(r"cleaned/orders <b>parents_exist</b>.*?</tr>", page, re.DOTALL)
+    assert re.findall(r'class="day (\w+)"', row) == ["warned", "passed", "passed"]
+    assert page.count("<b>matches_source</b></th>") == 3
+
+
+def test_what_said_no_is_told_with_what_it_saw_and_what_to_do(page: str) -> None:
+    said = text(page).partition("What said no")[2].partition("Source and lake")[0]
+    assert re.search(rf"parents_exist : .* {FIRST} warned all rows 2 , broken 1 , example o2 ", said)
+    assert "runbooks/checks.md#parents_exist" in said
+
+
+def test_source_and_lake_stand_beside_each_other(page: str) -> None:
+    assert f"{FIRST} orders 2 2 30.00 30.00 ✓" in text(page)
+
+
+def test_the_quarantine_is_told_by_reason_with_ids_and_nothing_that_identifies(page: str) -> None:
+    assert f"orders total_amount is not an amount 1 {YESTERDAY} &lt;script&gt;" in text(page)
+    assert f"customers signup_date is not a date 1 {FIRST} c1" in text(page)
+    assert "ann@" not in page
+
+
+def test_the_page_runs_and_loads_nothing(page: str) -> None:
+    assert "<script" not in page.replace("&lt;script", "")
+    assert "default-src 'none'" in page
+    assert not re.findall(r"""(?:src|href)=|url\(|@import|https?://""", page)
+
+
+def test_the_first_sentence_says_how_it_is(page: str) -> None:
+    lead = re.findall(r'class="lead">(.*?)</p>', page, re.DOTALL)[0]
+    assert re.fullmatch(
+        rf"\d+ of \d+ checks passed on {YESTERDAY}; 1 check said no in the last 3 days\.", lead
+    )
