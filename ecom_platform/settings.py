@@ -84,6 +84,18 @@ class Settings(BaseSettings):
     source_delimiter: str = Field(
         default=",", min_length=1, max_length=1, description="The delimiter of CSV files."
     )
+    source_markers: bool = Field(
+        default=False,
+        description="Whether deliverers of files end each day folder with `_SUCCESS` or "
+        "`_manifest.json`. If so, a day without it is not delivered yet, and not published.",
+    )
+    source_still_minutes: int = Field(
+        default=5,
+        ge=0,
+        le=24 * 60,
+        description="Minutes that files must have stayed the same before `landing_files` takes "
+        "them for whole.",
+    )
     source_connections: int = Field(
         default=3, ge=1, le=16, description="Connections to read a database with, at once."
     )

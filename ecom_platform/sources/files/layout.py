@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ecom_platform.errors import SourceError
 from ecom_platform.privacy import redact
 from ecom_platform.sources.files.formats import SUFFIXES
+from ecom_platform.sources.files.markers import MARKERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,8 +23,18 @@ if TYPE_CHECKING:
     from ecom_platform.sources.files.store import FileStore, StoredFile
 
 _DAY_FOLDER = re.compile(r"date=(\d{4}-\d{2}-\d{2})", re.ASCII)
+#: A folder of a table, a folder of a day, a file.
+_DEPTH_OF_DAYS = 2
 _SHOWN = 20
 _KINDS = "csv, .jsonl (also with .gz) or .parquet"
+
+
+class UnknownFilesError(SourceError):
+    """Files of a table are in no layout; `paths` says which."""
+
+    def __init__(self, message: str, *, hint: str, paths: Sequence[str]) -> None:
+        super().__init__(message, hint=hint)
+        self.paths = tuple(paths)
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,8 @@ class Layout:
         files: The whole table's files; empty where it is filed by day.
         days: The files of each day; empty where it is not filed by day.
         bad_days: Days whose folder cannot be read as it is, and why.
+        folders: All files of each of these days, markers included, which tell that a day is
+            complete.
     """
 
     table: str
@@ -45,6 +58,9 @@ class Layout:
         default_factory=dict["date", "tuple[StoredFile, ...]"]
     )
     bad_days: dict[date, str] = field(default_factory=dict["date", str])
+    folders: dict[date, tuple[StoredFile, ...]] = field(
+        default_factory=dict["date", "tuple[StoredFile, ...]"]
+    )
 
     @property
     def is_daily(self) -> bool:
@@ -56,6 +72,10 @@ class Layout:
         """Every file that may be read, with the day of its folder, in order of both."""
         whole = [(file, None) for file in self.files]
         return [*whole, *((file, day) for day in sorted(self.days) for file in self.days[day])]
+
+    def markers(self, day: date) -> list[StoredFile]:
+        """Return what tells that a day's folder is complete."""
+        return [file for file in self.folders[day] if _is_marker(file)]
 
 
 def suffix_of(path: str) -> str:
@@ -73,24 +93,12 @@ def find_layout(store: FileStore, table: str, name: str, top: Sequence[StoredFil
         top: The files in the store's root.
 
     Raises:
-        SourceError: There are none, or several layouts at once, or files of no layout.
+        UnknownFilesError: Some are in no layout.
+        SourceError: There are none, or several layouts at once.
     """
     single = [file for file in top if file.path in {name + suffix for suffix in SUFFIXES}]
-    parts: list[StoredFile] = []
-    by_day: dict[date, list[StoredFile]] = defaultdict(list)
-    for file in filter(_is_data, store.files(name)):
-        _, *folders, _ = file.path.split("/")
-        day = _day_of(folders[0]) if folders else None
-        if day:
-            by_day[day].append(file)
-        elif not folders and suffix_of(file.path):
-            parts.append(file)
-        else:
-            raise SourceError(
-                f"{store.uri}/{redact(file.path)} would not be read: it is none of "
-                f"{name}/*.{_KINDS}, nor in a folder {name}/date=YYYY-MM-DD.",
-                hint="Remove it, or begin its name with an underscore to have it passed over.",
-            )
+    parts, folders = _sort(store, name)
+    by_day = {day: found for day, found in folders.items() if any(map(_is_data, found))}
     layouts = [Layout(table, file.path, (file,)) for file in single]
     if parts:
         layouts.append(Layout(table, f"{name}/*", tuple(parts)))
@@ -116,6 +124,50 @@ def find_layout(store: FileStore, table: str, name: str, top: Sequence[StoredFil
     return layouts[0]
 
 
+def _sort(
+    store: FileStore, name: str
+) -> tuple[list[StoredFile], dict[date, tuple[StoredFile, ...]]]:
+    """Return the files directly in a table's folder, and those of its day folders."""
+    parts: list[StoredFile] = []
+    folders: dict[date, tuple[StoredFile, ...]] = defaultdict(tuple)
+    unknown: list[str] = []
+    for file in store.files(name):
+        if not _is_data(file) and not _is_marker(file):
+            continue
+        _, *above, _ = file.path.split("/")
+        day = _day_of(above[0]) if above else None
+        if day:
+            folders[day] += (file,)
+        elif not above and suffix_of(file.path):
+            parts.append(file)
+        elif _is_data(file):
+            unknown.append(redact(file.path))
+    if unknown:
+        others = f"; there are {len(unknown) - 1:,} more such files" if unknown[1:] else ""
+        raise UnknownFilesError(
+            f"{store.uri}/{unknown[0]} would not be read: it is none of "
+            f"{name}/*.{_KINDS}, nor in a folder {name}/date=YYYY-MM-DD{others}.",
+            hint="Remove it, or begin its name with an underscore to have it passed over.",
+            paths=unknown,
+        )
+    return parts, folders
+
+
+def unknown_names(store: FileStore, tables: Iterable[str]) -> list[str]:
+    """Return what is in a store's root and belongs to no table, by the source's names of them."""
+    taken = {name + ending for name in tables for ending in ("/", *SUFFIXES)}
+    return [
+        redact(name)
+        for name in store.names()
+        if name not in taken and not name.startswith(("_", "."))
+    ]
+
+
+def _is_marker(file: StoredFile) -> bool:
+    folder, _, name = file.path.rpartition("/")
+    return name in MARKERS and folder.count("/") + 1 == _DEPTH_OF_DAYS
+
+
 def _is_data(file: StoredFile) -> bool:
     """Tell files from markers, hidden files and what S3's console makes for a folder."""
     _, *names = file.path.split("/")
@@ -131,10 +183,11 @@ def _day_of(folder: str) -> date | None:
         return None
 
 
-def _daily(table: str, name: str, by_day: dict[date, list[StoredFile]]) -> Layout:
+def _daily(table: str, name: str, folders: dict[date, tuple[StoredFile, ...]]) -> Layout:
     bad_days: dict[date, str] = {}
-    for day, files in by_day.items():
-        unknown = [f for f in files if f.path.count("/") > 2 or not suffix_of(f.path)]  # noqa: PLR2004
+    days = {day: tuple(filter(_is_data, found)) for day, found in folders.items()}
+    for day, files in days.items():
+        unknown = [f for f in files if f.path.count("/") > _DEPTH_OF_DAYS or not suffix_of(f.path)]
         problem = _mixed(files)
         if unknown:
             bad_days[day] = (
@@ -143,8 +196,13 @@ def _daily(table: str, name: str, by_day: dict[date, list[StoredFile]]) -> Layou
             )
         elif problem:
             bad_days[day] = f"{name}/date={day}/ {problem}"
-    days = {day: tuple(files) for day, files in by_day.items() if day not in bad_days}
-    return Layout(table, f"{name}/date=YYYY-MM-DD/*", days=days, bad_days=bad_days)
+    return Layout(
+        table,
+        f"{name}/date=YYYY-MM-DD/*",
+        days={day: files for day, files in days.items() if day not in bad_days},
+        bad_days=bad_days,
+        folders=folders,
+    )
 
 
 def _mixed(files: Iterable[StoredFile]) -> str:

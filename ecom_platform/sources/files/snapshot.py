@@ -8,32 +8,35 @@ Texts come from `texts.py`; the SQL that gives them meaning is in `sql.py`.
 
 from __future__ import annotations
 
+import math
 from contextlib import closing
-from decimal import Decimal, localcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import duckdb
 from pyarrow import parquet
 
 from ecom_platform.calendar import days_between
 from ecom_platform.errors import SourceError, SourceUnavailableError
+from ecom_platform.privacy import redact
 from ecom_platform.settings import SOURCE_COLUMNS
-from ecom_platform.sources.base import AMOUNT_COLUMN, Extraction, Totals
-from ecom_platform.sources.files.layout import Layout, find_layout
-from ecom_platform.sources.files.sql import PARENT, FileSql, literal, scan, text_schema
+from ecom_platform.sources.base import AMOUNT_COLUMN, Extraction
+from ecom_platform.sources.files.database import connect, copy
+from ecom_platform.sources.files.days import fingerprints_of, read_days
+from ecom_platform.sources.files.layout import Layout, find_layout, unknown_names
+from ecom_platform.sources.files.markers import Completeness, look_for_marker
+from ecom_platform.sources.files.sql import PARENT, FileSql, scan, text_schema
 from ecom_platform.sources.files.texts import TextFile, TextFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import date
     from pathlib import Path
 
+    import duckdb
+
     from ecom_platform.settings import Settings
+    from ecom_platform.sources.files.days import Days
     from ecom_platform.sources.files.store import FileStore
 
-_CENT = Decimal("0.01")
-#: Digits enough to add up any texts that `FileSql.totals` calls numbers.
-_PRECISION = 400
 _SHOWN = 5
 
 
@@ -44,25 +47,29 @@ class FilesSnapshot:
         settings: How the files are named and written.
         store: Where they are. It is listed here, once.
         scratch: A folder of the snapshot's own.
+        end: When to give up reading, by the monotonic clock.
     """
 
-    def __init__(self, settings: Settings, store: FileStore, scratch: Path) -> None:
+    def __init__(
+        self, settings: Settings, store: FileStore, scratch: Path, end: float = math.inf
+    ) -> None:
         self._settings = settings
         self._store = store
         self._scratch = scratch
         self._sql = FileSql(settings)
-        self._layouts: dict[str, Layout | SourceError] = {}
-        self._files = TextFiles(settings, store, scratch)
+        #: How each table is filed, or why it cannot be read.
+        self.layouts: dict[str, Layout | SourceError] = {}
+        self._files = TextFiles(settings, store, scratch, end)
         self._lookups: dict[str, Path] = {}
-        self._whole_tables: dict[str, tuple[Path, dict[date, Totals]]] = {}
+        self._whole_tables: dict[str, tuple[Path, Days]] = {}
         top = store.files()
         for table in SOURCE_COLUMNS:
             try:
-                self._layouts[table] = find_layout(store, table, settings.source_table(table), top)
+                self.layouts[table] = find_layout(store, table, settings.source_table(table), top)
             except SourceUnavailableError:
                 raise
             except SourceError as error:
-                self._layouts[table] = error  # of interest to who asks for this table
+                self.layouts[table] = error  # of interest to who asks for this table
 
     def extract(self, table: str, first: date, last: date, scratch: Path) -> Extraction:
         """Read some business days of a table; see `base.Snapshot`.
@@ -75,30 +82,77 @@ class FilesSnapshot:
         layout = self._layout(table)
         target = scratch / f"{table}-{first}-{last}.parquet"
         bad_days: dict[str, str] = {}
-        with closing(self._connect(scratch)) as db:
+        wanted = list(days_between(first, last))
+        with closing(connect(self._settings, self._scratch, scratch)) as db:
             if layout.is_daily:
-                parsed, bad_days = self._parse_days(layout, first, last)
-                rows, totals = self._rows(db, table, parsed), self._totals(db, table, parsed)
+                parsed, bad_days = self._parse_days(layout, wanted)
+                rows, days = self._rows(db, table, parsed), self._days(db, layout, parsed)
             else:
-                whole, totals = self._whole_table(db, table)
+                whole, days = self._whole_table(db, table)
                 rows = (
                     f"SELECT * FROM {scan([whole])} "
                     f"WHERE date BETWEEN DATE '{first}' AND DATE '{last}'"
                 )
-                totals = {day: found for day, found in totals.items() if first <= day <= last}
-            copied = _copy(db, rows, target)
-        return Extraction([target] if copied else [], totals, bad_days)
+            copied = copy(db, rows, target)
+        return Extraction(
+            [target] if copied else [],
+            {day: totals for day, (totals, _) in days.items() if first <= day <= last},
+            bad_days,
+            fingerprints_of(days, (day for day in wanted if str(day) not in bad_days)),
+        )
+
+    def fingerprints(
+        self, table: str, days: Collection[date]
+    ) -> tuple[dict[date, str], dict[str, str]]:
+        """Return the fingerprints of some days of a table, as `extract` gives them.
+
+        Of a table in day folders only these are read, without parents.
+
+        Returns:
+            The fingerprints of good days, and ISO day -> why a day is bad.
+
+        Raises:
+            SourceError: The table cannot be read as declared, whatever the day.
+            SourceTooSlowError: Not in the time that there is.
+            SourceUnavailableError: The source does not answer now.
+        """
+        layout = self._layout(table)
+        with closing(connect(self._settings, self._scratch)) as db:
+            if layout.is_daily:
+                parsed, bad_days = self._parse_days(layout, days)
+                found = self._days(db, layout, parsed)
+                good = (day for day in days if str(day) not in bad_days)
+                return fingerprints_of(found, good), bad_days
+            found = self._days(db, layout, self._parse_all(layout))
+            return fingerprints_of(found, days), {}
+
+    def missing(self, layout: Layout, day: date) -> str:
+        """Say what a day's folder lacks to be complete; nothing where it is, or need not be.
+
+        Raises:
+            SourceUnavailableError: A manifest was replaced since it was listed.
+        """
+        return self._completeness(layout, day).missing
+
+    def unknown_names(self) -> list[str]:
+        """Return what is in the root and belongs to no table."""
+        return unknown_names(self._store, map(self._settings.source_table, SOURCE_COLUMNS))
 
     def _layout(self, table: str) -> Layout:
-        layout = self._layouts[table]
+        layout = self.layouts[table]
         if isinstance(layout, SourceError):
             raise layout
         return layout
 
     # ------------------------------------------------------------------ files
 
+    def _completeness(self, layout: Layout, day: date) -> Completeness:
+        if not self._settings.source_markers:
+            return Completeness()
+        return look_for_marker(self._store, layout.markers(day), layout.days[day])
+
     def _parse_days(
-        self, layout: Layout, first: date, last: date
+        self, layout: Layout, days: Collection[date]
     ) -> tuple[list[TextFile], dict[str, str]]:
         """Parse the files of some days; return those of good days, and why others are bad."""
         name = self._settings.source_table(layout.table)
@@ -108,14 +162,20 @@ class FilesSnapshot:
                 f"{name}/date={day}/ is missing or has no file; put one without rows there if "
                 f"the day had no {layout.table}",
             )
-            for day in days_between(first, last)
+            for day in days
             if day not in layout.days
         }
-        wanted = [(file, day) for file, day in layout.dated_files if day and first <= day <= last]
+        found = {day: self._completeness(layout, day) for day in days if day in layout.days}
+        for day, completeness in found.items():
+            if completeness.missing:
+                bad_days[str(day)] = f"{name}/date={day}/ {completeness.missing}"
+        wanted = [(f, day) for f, day in layout.dated_files if day and day in found]
         parsed = self._files.parse(layout.table, wanted)
-        for day, file in parsed:
-            if file.broken:
-                bad_days.setdefault(str(day), file.broken)
+        for (stored, day), (_, file) in zip(wanted, parsed, strict=True):
+            promise = found[day].promised.get(stored.path)
+            difference = promise.broken_by(file.rows, file.sha256) if promise else ""
+            if file.broken or difference:
+                bad_days.setdefault(str(day), file.broken or f"{redact(stored.path)} {difference}")
         return [file for day, file in parsed if str(day) not in bad_days], bad_days
 
     def _parse_all(self, layout: Layout) -> list[TextFile]:
@@ -137,15 +197,14 @@ class FilesSnapshot:
 
     # ------------------------------------------------------------------ tables
 
-    def _whole_table(
-        self, db: duckdb.DuckDBPyConnection, table: str
-    ) -> tuple[Path, dict[date, Totals]]:
+    def _whole_table(self, db: duckdb.DuckDBPyConnection, table: str) -> tuple[Path, Days]:
         """Make rows of a table that is not filed by day, once, in order of days."""
         if table not in self._whole_tables:
-            parsed = self._parse_all(self._layout(table))
+            layout = self._layout(table)
+            parsed = self._parse_all(layout)
             target = self._scratch / f"{table}.parquet"
-            _copy(db, f"{self._rows(db, table, parsed)} ORDER BY date", target)
-            self._whole_tables[table] = target, self._totals(db, table, parsed)
+            copy(db, f"{self._rows(db, table, parsed)} ORDER BY date", target)
+            self._whole_tables[table] = target, self._days(db, layout, parsed)
         return self._whole_tables[table]
 
     def _rows(self, db: duckdb.DuckDBPyConnection, table: str, parsed: Sequence[TextFile]) -> str:
@@ -155,15 +214,16 @@ class FilesSnapshot:
             integers |= orders & {"customer_id"}
         return self._sql.rows(table, self._texts(table, parsed), self._parents(db, table), integers)
 
-    def _totals(
-        self, db: duckdb.DuckDBPyConnection, table: str, parsed: Sequence[TextFile]
-    ) -> dict[date, Totals]:
-        parents = self._parents(db, table) if table == "payments" else None
+    def _days(
+        self, db: duckdb.DuckDBPyConnection, layout: Layout, parsed: Sequence[TextFile]
+    ) -> Days:
+        """Return what each day that has rows is made of."""
+        table = layout.table
+        # Elsewhere the day of a row is said by its folder or by the row itself.
+        may_be_the_parents = table == "payments" and not layout.is_daily
+        parents = self._parents(db, table) if may_be_the_parents else None
         query = self._sql.totals(table, self._texts(table, parsed), parents)
-        return {
-            day: Totals(rows, _add(plain, others) if table in AMOUNT_COLUMN else None)
-            for day, rows, plain, others in _execute(db, query)
-        }
+        return read_days(db, query, has_money=table in AMOUNT_COLUMN)
 
     def _parents(self, db: duckdb.DuckDBPyConnection, table: str) -> Path | None:
         """Return the look-up of the parent table, of all its files, made once."""
@@ -174,7 +234,7 @@ class FilesSnapshot:
             parsed = self._parse_all(self._layout(parent))
             target = self._scratch / f"{parent}-by-id.parquet"
             texts, parents = self._texts(parent, parsed), self._parents(db, parent)
-            _copy(db, self._sql.lookup(parent, texts, parents), target)
+            copy(db, self._sql.lookup(parent, texts, parents), target)
             self._lookups[parent] = target
         return self._lookups[parent]
 
@@ -186,53 +246,8 @@ class FilesSnapshot:
         parquet.write_table(text_schema(table).empty_table(), empty)
         return [empty]
 
-    def _connect(self, scratch: Path) -> duckdb.DuckDBPyConnection:
-        """Open a database that sees the two scratch folders and nothing else."""
-        options: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": self._settings.engine_memory,
-            "temp_directory": str(self._scratch / "spill"),
-            "preserve_insertion_order": "false",
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-        }
-        if self._settings.engine_threads:
-            options["threads"] = str(self._settings.engine_threads)
-        db = duckdb.connect(config=options)
-        db.execute("SET GLOBAL TimeZone = 'UTC'")
-        folders = ", ".join(literal(folder) for folder in (self._scratch, scratch))
-        db.execute(f"SET allowed_directories = [{folders}]")
-        db.execute("SET enable_external_access = false")
-        db.execute("SET lock_configuration = true")
-        return db
-
 
 def _integers(parsed: Iterable[TextFile]) -> frozenset[str]:
     """Return the ids that are integers in every file with rows; else text holds them all."""
     found = [file.integers for file in parsed if file.rows]
     return found[0].intersection(*found) if found else frozenset()
-
-
-def _copy(db: duckdb.DuckDBPyConnection, query: str, target: Path) -> int:
-    """Write the rows of a query; return how many there are."""
-    return _execute(db, f"COPY ({query}) TO {literal(target)} (FORMAT parquet)")[0][0]
-
-
-def _execute(db: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
-    try:
-        return db.execute(query).fetchall()
-    except duckdb.OutOfMemoryException as error:
-        raise SourceError(
-            "The files' rows do not fit in the engine's memory.",
-            hint="Raise ECOM_ENGINE_MEMORY, or give scratch (TMPDIR) more room.",
-        ) from error
-
-
-def _add(plain: Decimal | None, others: dict[str, int] | None) -> Decimal:
-    """Add numbers exactly; return them with cents, or with all their digits."""
-    with localcontext(prec=_PRECISION):
-        total = sum(
-            (Decimal(text) * count for text, count in (others or {}).items()),
-            plain or Decimal(0),
-        )
-        cents = total.quantize(_CENT)
-        return cents if cents == total else total.normalize()

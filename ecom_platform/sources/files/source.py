@@ -5,7 +5,9 @@ Rows are read in `snapshot.py`; layouts, formats and SQL have modules of their o
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -43,8 +45,11 @@ class FilesSource:
         self._settings = settings
 
     @contextmanager
-    def snapshot(self) -> Generator[FilesSnapshot]:
+    def snapshot(self, seconds: float = math.inf) -> Generator[FilesSnapshot]:
         """List the files; read only these versions of them while the context lasts.
+
+        Args:
+            seconds: For how long files may be read.
 
         Raises:
             SettingsError: The delimiter or the pattern of timestamps is none.
@@ -53,7 +58,7 @@ class FilesSource:
         """
         _check_settings(self._settings)
         with scratch_folder() as scratch:
-            yield FilesSnapshot(self._settings, self._store(), scratch)
+            yield FilesSnapshot(self._settings, self._store(), scratch, monotonic() + seconds)
 
     def check(self) -> list[str]:
         """Check the layout of each table, and the columns of its last file.

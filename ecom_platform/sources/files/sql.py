@@ -26,6 +26,20 @@ DATASETS = {dataset.name: dataset for dataset in RAW}
 #: The table that a table's rows refer to, and the column that does.
 PARENT = {"orders": ("customers", "customer_id"), "payments": ("orders", "order_id")}
 
+#: What a row is given of its parent.
+_LOOKED_UP = {
+    "orders": {
+        "customer_found": "CASE WHEN texts.customer_id IS NOT NULL THEN parents.id IS NOT NULL END",
+        "customer_region": "parents.region",
+    },
+    "payments": {
+        "order_found": "parents.id IS NOT NULL",
+        "order_created_at": "parents.created_at",
+        "customer_id": "parents.customer_id",
+        "customer_region": "parents.region",
+    },
+}
+
 _DATED_BY = {"orders": "created_at", "customers": "signup_date", "payments": "paid_at"}
 
 _MONEY = "[+-]?0*[0-9]{1,16}([.][0-9]{1,2}0*)?"
@@ -92,13 +106,14 @@ class FileSql:
             parents: What the `lookup` of the parent table gave.
             integers: The id columns that are BIGINT; all others are text.
         """
-        values = self._values(table)
+        values = self._own_values(table) | _LOOKED_UP.get(table, {})
         columns = [
             f"{f'CAST({values[name]} AS BIGINT)' if name in integers else values[name]} AS {name}"
             for name in (column.name for column in DATASETS[table].columns)
         ]
         return (
-            f"SELECT {', '.join(columns)}, {self._day(table)} AS date "
+            f"SELECT {', '.join(columns)}, "
+            f"{self._day(table, has_parents=parents is not None)} AS date "
             f"FROM {self._source(table, files, parents)}"
         )
 
@@ -127,22 +142,28 @@ class FileSql:
         )
 
     def totals(self, table: str, files: Iterable[Path], parents: Path | None) -> str:
-        """Return a query for the number of rows of each day and their money, as texts.
+        """Return a query for what the days of some files are made of.
 
-        Columns: `date`, `rows`, `sum` of the amounts in plain notation, and `others`: a map
-        of the other texts that are numbers to how often each is there.
+        `parents` are needed where the day of a row may be that of its parent.
+
+        Columns: `date`, `rows`, `sum` of the amounts in plain notation, `others`: a map of the
+        other texts that are numbers to how often each is there, and `hash`: a sum over the rows
+        as they are in raw, but for what is looked up.
         """
         amount = f"texts.{AMOUNT_COLUMN[table]}" if table in AMOUNT_COLUMN else "''"
         summable = _is(amount, _SUMMABLE)
+        # As JSON, no two rows have the same text; decimals keep all their digits in it.
+        row = f"to_json(row({', '.join(self._own_values(table).values())}))"
         return (
-            f"SELECT {self._day(table)} AS date, count(*), "
+            f"SELECT {self._day(table, has_parents=parents is not None)} AS date, count(*), "
             f"sum(TRY_CAST({amount} AS DECIMAL(38,18))) FILTER (WHERE {summable}), "
-            f"histogram({amount}) FILTER (WHERE {_is(amount, _NUMBER)} AND NOT {summable}) "
+            f"histogram({amount}) FILTER (WHERE {_is(amount, _NUMBER)} AND NOT {summable}), "
+            f"sum(CAST(md5_number_lower(CAST({row} AS VARCHAR)) AS HUGEINT)) "
             f"FROM {self._source(table, files, parents)} GROUP BY ALL"
         )
 
-    def _values(self, table: str) -> dict[str, str]:
-        """Return an expression for each raw column."""
+    def _own_values(self, table: str) -> dict[str, str]:
+        """Return an expression for each raw column that is the row's own."""
         values: dict[str, str] = {}
         for name in SOURCE_COLUMNS[table]:
             text = f"texts.{name}"
@@ -161,26 +182,16 @@ class FileSql:
                     values[name] = text
                     continue
             values[f"{name}_text"] = f"CASE WHEN {unreadable} THEN nullif({text}, '') END"
-        if table == "orders":
-            found = "CASE WHEN texts.customer_id IS NOT NULL THEN parents.id IS NOT NULL END"
-            values |= {"customer_found": found, "customer_region": "parents.region"}
-        if table == "payments":
-            values |= {
-                "order_found": "parents.id IS NOT NULL",
-                "order_created_at": "parents.created_at",
-                "customer_id": "parents.customer_id",
-                "customer_region": "parents.region",
-            }
         return values
 
-    def _day(self, table: str) -> str:
+    def _day(self, table: str, *, has_parents: bool) -> str:
         """Return the business day that a row is filed under."""
-        days = {
-            "orders": f"texts.own_day, {self._start}",
-            "customers": f"greatest(texts.own_day, {self._start}), {self._start}",
-            "payments": f"texts.own_day, parents.created_day, {self._start}",
-        }
-        return f"coalesce(texts.folder_day, {days[table]})"
+        own_day = "texts.own_day"
+        if table == "customers":
+            own_day = f"greatest({own_day}, {self._start})"
+        if table == "payments" and has_parents:
+            own_day += ", parents.created_day"
+        return f"coalesce(texts.folder_day, {own_day}, {self._start})"
 
     def _source(self, table: str, files: Iterable[Path], parents: Path | None) -> str:
         source = f"({self._dated(table, files)}) AS texts"

@@ -8,14 +8,18 @@ What a file may look like is in `formats.py`, what its texts mean in `sql.py`.
 
 from __future__ import annotations
 
+import hashlib
+import math
 from contextlib import closing
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyarrow import parquet
 
 from ecom_platform.datasets import Type
+from ecom_platform.errors import SourceTooSlowError
 from ecom_platform.settings import SOURCE_COLUMNS
 from ecom_platform.sources.files.faults import BrokenFileError
 from ecom_platform.sources.files.formats import read_rows
@@ -39,12 +43,14 @@ class TextFile:
         path: Its texts, as Parquet of `sql.text_schema`; not there when it is broken.
         rows: Number of rows.
         integers: Id columns that the file declares to be integers.
+        sha256: Of the file as it lies there, where markers may ask for it.
         broken: Why it cannot be read, naming file and line; empty when it could.
     """
 
     path: Path
     rows: int = 0
     integers: frozenset[str] = frozenset()
+    sha256: str = ""
     broken: str = ""
 
 
@@ -55,12 +61,16 @@ class TextFiles:
         settings: How the files are written.
         store: Where they are.
         scratch: Where their texts go.
+        end: When to give up, by the monotonic clock.
     """
 
-    def __init__(self, settings: Settings, store: FileStore, scratch: Path) -> None:
+    def __init__(
+        self, settings: Settings, store: FileStore, scratch: Path, end: float = math.inf
+    ) -> None:
         self._settings = settings
         self._store = store
         self._scratch = scratch
+        self._end = end
         self._parsed: dict[StoredFile, TextFile] = {}
 
     def parse(
@@ -69,6 +79,7 @@ class TextFiles:
         """Parse files of a table, with the days of their folders; return both in order.
 
         Raises:
+            SourceTooSlowError: It takes too long.
             SourceUnavailableError: A file was replaced since it was listed.
         """
         days = dict(files)
@@ -113,5 +124,13 @@ class TextFiles:
                 ]
                 writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
                 rows += batch.num_rows
+                if monotonic() > self._end:
+                    raise SourceTooSlowError(
+                        f"{file.path} could not be read in the time that there is.",
+                        hint="Raise ECOM_CHANGE_CHECK_SECONDS, or deliver day folders.",
+                    )
+            stream.seek(0)
+            has_sum = settings.source_markers
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest() if has_sum else ""
         integers = frozenset(name for name in ids if names[name] in texts.integers)
-        return TextFile(target, rows, integers)
+        return TextFile(target, rows, integers, sha256)
