@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from ecom_platform.automation.alerts import build_alert_sensors
 from ecom_platform.automation.downstream import build_downstream_sensor
 from ecom_platform.automation.heartbeat import build_heartbeat_sensor
-from ecom_platform.automation.source_changes import build_change_sensors
+from ecom_platform.automation.landing_files import build_landing_sensor
+from ecom_platform.automation.source_changes import build_change_sensor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +21,15 @@ if TYPE_CHECKING:
 
 def build_sensors(settings: Settings, datasets: Sequence[Dataset]) -> list[dg.SensorDefinition]:
     """Build those that follow changes, off until somebody turns them on, and those that alert."""
+    followers = {
+        "postgres": build_change_sensor,
+        "file": build_landing_sensor,
+        "s3": build_landing_sensor,
+    }
+    follow = followers.get(settings.source_kind)
     return [
         *build_alert_sensors(settings),
         *build_heartbeat_sensor(settings, datasets),
-        *build_change_sensors(settings, datasets),
+        *([follow(settings, datasets)] if follow else []),
         build_downstream_sensor(settings, datasets),
     ]

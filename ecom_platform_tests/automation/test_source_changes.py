@@ -19,8 +19,9 @@ from pyarrow import parquet
 
 from ecom_platform.alerts.channels import open_channels
 from ecom_platform.assets.metrics import METRICS
-from ecom_platform.automation.change_watch import INTERVAL, State
-from ecom_platform.automation.source_changes import PAUSE, SourceChanges
+from ecom_platform.automation.changes import INTERVAL, PAUSE
+from ecom_platform.automation.database_watch import DatabaseState
+from ecom_platform.automation.source_changes import SourceChanges
 from ecom_platform.calendar import days_between
 from ecom_platform.datasets import CLEANED, RAW
 from ecom_platform.definitions import build_definitions
@@ -370,7 +371,7 @@ def test_a_slow_database_is_asked_for_less_at_once_and_still_for_all(watch: Watc
             after=timedelta(hours=1), change_check_hours=1, change_check_seconds=3, **options
         )
         assert time.monotonic() - begun < 5
-        sizes.append(State.load(watch.cursor).days_at_once)
+        sizes.append(DatabaseState.load(watch.cursor).days_at_once)
         if asked:
             break
     assert asked == [(OLD, OLD)]

@@ -159,7 +159,7 @@ def unknown_names(store: FileStore, tables: Iterable[str]) -> list[str]:
     return [
         redact(name)
         for name in store.names()
-        if name not in taken and not name.startswith(("_", "."))
+        if name and name not in taken and not name.startswith(("_", "."))
     ]
 
 

@@ -57,6 +57,8 @@ class FilesSnapshot:
         self._store = store
         self._scratch = scratch
         self._sql = FileSql(settings)
+        #: Where the files are.
+        self.address = store.uri
         #: How each table is filed, or why it cannot be read.
         self.layouts: dict[str, Layout | SourceError] = {}
         self._files = TextFiles(settings, store, scratch, end)

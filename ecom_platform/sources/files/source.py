@@ -89,6 +89,9 @@ class FilesSource:
             missing = (days[-1] - days[0]).days + 1 - len(days)
             facts += [f"{days[0]} to {days[-1]}", f"{missing:,} days missing between"]
             facts += sorted(layout.bad_days.values())
+            if settings.source_markers:
+                unmarked = sum(not layout.markers(day) for day in layout.folders)
+                facts.append(f"{unmarked:,} days without a marker")
         if files:
             last = files[-1]
             columns = [

@@ -1,6 +1,6 @@
-"""Which days the source has changed since they were published, a bounded piece of them at a time.
+"""Which days a database has changed since they were published, a bounded piece at a time.
 
-What is done about those days is decided in `source_changes.py`.
+What is done about those days is decided in `changes.py`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from math import ceil
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ValidationError
+from pydantic import Field
 
+from ecom_platform.automation.changes import INTERVAL, State
 from ecom_platform.calendar import ONE_DAY, contiguous_ranges, days_between
 from ecom_platform.datasets import RAW
 from ecom_platform.errors import SourceTooSlowError
@@ -26,22 +27,13 @@ if TYPE_CHECKING:
     from ecom_platform.settings import Settings
     from ecom_platform.sources.database import DatabaseSnapshot
 
-#: Between two ticks.
-INTERVAL = timedelta(minutes=5)
 #: Older days that are remembered as changed; more of them are found again by the rotation.
 KEPT = 1000
 #: The most days of one query.
 _LARGEST_QUERY = 400
 
 
-class Asked(BaseModel):
-    """That a day was asked for: of which content (empty once it was published), and when."""
-
-    content: str
-    at: datetime
-
-
-class State(BaseModel):
+class DatabaseState(State):
     """What a tick leaves to the next; without it the rotation begins anew, and nothing else.
 
     Args:
@@ -49,26 +41,12 @@ class State(BaseModel):
         ticked_at: When the last tick was.
         days_at_once: How many days a query compares, by what the last ones took.
         changed: Older days that had changed when they were last compared.
-        asked: Days that were asked for lately.
-        counted_from: Days asked for until then do not count for the brake.
-        braked: Whether people were told that too many days have changed.
     """
 
     position: date | None = None
     ticked_at: datetime | None = None
     days_at_once: int = 64
-    changed: list[date] = []
-    asked: dict[date, Asked] = {}
-    counted_from: datetime | None = None
-    braked: bool = False
-
-    @classmethod
-    def load(cls, cursor: str | None) -> State:
-        """Read a cursor; one that is lost, or of another version, is as good as none."""
-        try:
-            return cls.model_validate_json(cursor or "{}")
-        except ValidationError:
-            return cls()
+    changed: list[date] = Field(default_factory=list[date])
 
 
 class Comparison:
@@ -94,7 +72,7 @@ class Comparison:
         self.changed: dict[date, str] = {}
         self.compared: set[date] = set()
 
-    def run(self, state: State, now: datetime, log: Logger) -> None:
+    def run(self, state: DatabaseState, now: datetime, log: Logger) -> None:
         """Compare the recent days and a slice of the older ones, and note how far it came.
 
         Raises:
@@ -125,13 +103,13 @@ class Comparison:
     def _is_older(self, day: date) -> bool:
         return self._settings.start_date <= day < self._recent
 
-    def _due(self, older: int, state: State, now: datetime) -> int:
+    def _due(self, older: int, state: DatabaseState, now: datetime) -> int:
         """Return how many older days to compare, so that all are within the set hours."""
         passed = now - state.ticked_at if state.ticked_at else INTERVAL
         share = passed / timedelta(hours=self._settings.change_check_hours)
         return max(1, min(ceil(older * share), older))
 
-    def _compare_older(self, state: State, older: int, due: int, end: float) -> int:
+    def _compare_older(self, state: DatabaseState, older: int, due: int, end: float) -> int:
         """Compare what had changed before, and the next days; return how many of these."""
         known = [day for day in state.changed if self._is_older(day)]
         for first, last in _pieces(known, state.days_at_once):
@@ -153,7 +131,7 @@ class Comparison:
                 wanted = min(older, max(wanted, done + 2 * count))
         return done
 
-    def _compare_in_time(self, state: State, first: date, last: date, end: float) -> bool:
+    def _compare_in_time(self, state: DatabaseState, first: date, last: date, end: float) -> bool:
         """Compare days if there is time, and learn how many to compare at once."""
         count = (last - first).days + 1
         share = self._settings.change_check_seconds / 8

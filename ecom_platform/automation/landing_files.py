@@ -1,0 +1,82 @@
+"""The sensor that makes the days again whose files were delivered, changed or removed.
+
+Which days these are is found in `landing_watch.py`, what is asked for in `changes.py`.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from logging import Logger
+
+import dagster as dg
+
+from ecom_platform.alerts.channels import Message, open_channels
+from ecom_platform.automation.alerts import send
+from ecom_platform.automation.changes import INTERVAL, ChangeSensor, Found
+from ecom_platform.automation.jobs import DAILY_REFRESH
+from ecom_platform.automation.landing_state import LandingState
+from ecom_platform.automation.landing_watch import Landing
+from ecom_platform.datasets import Dataset
+from ecom_platform.errors import AlertError
+from ecom_platform.lake.storage import open_storage
+from ecom_platform.settings import Settings
+from ecom_platform.sources.files.deliveries import digest
+from ecom_platform.sources.files.source import FilesSource
+
+LANDING_FILES = "landing_files"
+
+#: Problems that are remembered as told, and of them those that a message spells out.
+KEPT, SHOWN = 500, 10
+
+
+def build_landing_sensor(settings: Settings, datasets: Sequence[Dataset]) -> dg.SensorDefinition:
+    """Build the sensor, off until somebody turns it on.
+
+    Args:
+        settings: Which source and lake, and where alerts go.
+        datasets: What the job makes of a day.
+    """
+    files = LandingFiles(settings, datasets, open_channels(settings))
+
+    @dg.sensor(
+        name=LANDING_FILES,
+        job_name=DAILY_REFRESH,
+        description="Makes the days whose files were delivered, changed or removed since they "
+        f"were published, once the files have stayed the same for {settings.source_still_minutes} "
+        "minutes.",
+        minimum_interval_seconds=int(INTERVAL.total_seconds()),
+    )
+    def landing_files(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        return files.tick(context.instance, context.cursor, datetime.now(UTC), context.log)
+
+    return landing_files
+
+
+class LandingFiles(ChangeSensor[LandingState]):
+    """Follows files."""
+
+    state_type = LandingState
+
+    def look(
+        self, state: LandingState, newest: date, busy: set[date], now: datetime, log: Logger
+    ) -> Found:
+        """See `ChangeSensor`; days that were never published are among those it finds."""
+        source = FilesSource(self.settings)
+        with source.snapshot(self.settings.change_check_seconds) as snapshot:
+            landing = Landing(self.settings, snapshot, newest, state, now, log)
+            found = landing.find(open_storage(self.settings.lake), busy)
+            self._tell(state, landing.problems(), log)
+        return found
+
+    def _tell(self, state: LandingState, problems: Sequence[str], log: Logger) -> None:
+        """Tell people once of what cannot be taken: in the log, and by the channels."""
+        versions = {digest([problem]): problem for problem in sorted(problems)[:KEPT]}
+        fresh = [problem for version, problem in versions.items() if version not in state.told]
+        if fresh:
+            more = [f"… and {len(fresh) - SHOWN} more"] if len(fresh) > SHOWN else []
+            text = "\n".join([*fresh[:SHOWN], *more])
+            log.warning(text)
+            try:
+                send(log, self.channels, Message("Files that cannot be taken", text))
+            except AlertError:
+                return  # said in the log; nothing of it is told, so that the next tick tries again
+        state.told = list(versions)
