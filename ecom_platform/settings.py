@@ -144,13 +144,15 @@ class Settings(BaseSettings):
         default=20,
         ge=2,
         le=40,
-        description="Seconds that the database may work for a tick of `source_changes`.",
+        description="Seconds that the database may work for a tick of `source_changes`, and that "
+        "a tick of `landing_files` may read files.",
     )
     max_changed_days: int = Field(
         default=60,
         ge=1,
-        description="When more days than this have changed in the source within "
-        "`ECOM_CHANGE_CHECK_HOURS`, `source_changes` makes none of them again, and alerts.",
+        description="When more published days than this have changed in the source within "
+        "`ECOM_CHANGE_CHECK_HOURS`, `source_changes` and `landing_files` make none of them again, "
+        "and alert.",
     )
     thresholds: Path | None = Field(
         default=None,

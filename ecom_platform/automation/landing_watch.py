@@ -192,10 +192,8 @@ class Landing:
             name for name, since in self._since.items() if self._now - since < wanted - _JITTER
         }
         if moving:
-            self._notes.append(
-                f"{_some(moving)} changed less than {self._settings.source_still_minutes} minutes "
-                "ago."
-            )
+            minutes = self._settings.source_still_minutes
+            self._notes.append(f"{_some(moving)} must first stay the same for {minutes} minutes.")
         return moving
 
     def _incomplete(self, still: Sequence[Delivery]) -> set[str]:

@@ -485,7 +485,7 @@ def test_files_count_when_they_have_stayed_the_same_for_some_minutes(watch: Watc
     for rows in ([{"id": "1"}], [{"id": "1"}, {"id": "2"}]):
         watch.files.put({ORDERS: rows})
         assert watch.tick(source_still_minutes=10) == []
-        assert watch.message.endswith("1 delivery changed less than 10 minutes ago.")
+        assert watch.message.endswith("1 delivery must first stay the same for 10 minutes.")
         assert watch.tick(source_still_minutes=10) == []
     assert watch.tick(source_still_minutes=10) == [(DAY, DAY)]
 
