@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from ecom_platform.alerts.channels import Message
 from ecom_platform.automation.alerts import send
-from ecom_platform.automation.runs import busy_days, range_tags
+from ecom_platform.automation.runs import busy_days, range_request
 from ecom_platform.calendar import contiguous_ranges
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class Found:
         known: Other days that had changed when they were last compared.
         waiting: Days that cannot be made yet.
         hopeless: Days that fail for what they are made of; to make them again is no use.
+        is_held: Whether no day can be made at present.
         notes: Further sentences for whoever reads the tick.
     """
 
@@ -96,6 +97,7 @@ class Found:
     known: set[date] = field(default_factory=set[date])
     waiting: set[date] = field(default_factory=set[date])
     hopeless: set[date] = field(default_factory=set[date])
+    is_held: bool = False
     notes: list[str] = field(default_factory=list[str])
 
 
@@ -148,7 +150,11 @@ class ChangeSensor(ABC, Generic[S]):
         state = self.state_type.load(cursor)
         busy = busy_days(instance, layer="raw")  # before looking: a run may end meanwhile
         found = self.look(state, newest, busy, now, log)
-        found.changed |= self._unfinished(instance, state, found, busy)
+        unfinished = self._unfinished(instance, state, found, busy)
+        if found.is_held:
+            found.waiting |= unfinished.keys()
+        else:
+            found.changed |= unfinished
         self._forget(state, found, busy, now)
         changed = {day: content for day, content in found.changed.items() if day not in busy}
         new = {day: content for day, content in found.new.items() if day not in busy}
@@ -175,7 +181,9 @@ class ChangeSensor(ABC, Generic[S]):
             )
             reason = " ".join([f"{found.summary}; {outcome}", *found.notes])
         return dg.SensorResult(
-            run_requests=[_request(first, last, now) for first, last in contiguous_ranges(wanted)],
+            run_requests=[
+                range_request(first, last, now) for first, last in contiguous_ranges(wanted)
+            ],
             skip_reason=None if wanted else reason,
             cursor=state.model_dump_json(),
         )
@@ -249,11 +257,3 @@ def listed(days: Sequence[date]) -> str:
 def _is_paused(state: State, day: date, content: str, now: datetime) -> bool:
     asked = state.asked.get(day)
     return asked is not None and asked.content == content and now - asked.at < PAUSE
-
-
-def _request(first: date, last: date, now: datetime) -> dg.RunRequest:
-    return dg.RunRequest(
-        # The moment is part of it: keys count for ever, and a day may change again and back.
-        run_key=f"{now.isoformat()}/{first}/{last}",
-        tags=range_tags(first, last),
-    )

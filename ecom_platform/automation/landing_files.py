@@ -4,7 +4,7 @@ Which days these are is found in `landing_watch.py`, what is asked for in `chang
 """
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from logging import Logger
 
 import dagster as dg
@@ -16,14 +16,18 @@ from ecom_platform.automation.jobs import DAILY_REFRESH
 from ecom_platform.automation.landing_state import LandingState
 from ecom_platform.automation.landing_watch import Landing
 from ecom_platform.datasets import Dataset
-from ecom_platform.errors import AlertError
+from ecom_platform.errors import AlertError, SourceError
 from ecom_platform.lake.storage import open_storage
 from ecom_platform.settings import Settings
 from ecom_platform.sources.files.deliveries import digest
+from ecom_platform.sources.files.layout import UnknownFilesError
+from ecom_platform.sources.files.snapshot import FilesSnapshot
 from ecom_platform.sources.files.source import FilesSource
 
 LANDING_FILES = "landing_files"
 
+#: After the newest closed day there is the present one, and where it is later already, the next.
+TO_COME = timedelta(days=2)
 #: Problems that are remembered as told, and of them those that a message spells out.
 KEPT, SHOWN = 500, 10
 
@@ -64,7 +68,7 @@ class LandingFiles(ChangeSensor[LandingState]):
         with source.snapshot(self.settings.change_check_seconds) as snapshot:
             landing = Landing(self.settings, snapshot, newest, state, now, log)
             found = landing.find(open_storage(self.settings.lake), busy)
-            self._tell(state, landing.problems(), log)
+            self._tell(state, _problems(snapshot, state, newest), log)
         return found
 
     def _tell(self, state: LandingState, problems: Sequence[str], log: Logger) -> None:
@@ -80,3 +84,27 @@ class LandingFiles(ChangeSensor[LandingState]):
             except AlertError:
                 return  # said in the log; nothing of it is told, so that the next tick tries again
         state.told = list(versions)
+
+
+def _problems(snapshot: FilesSnapshot, state: LandingState, newest: date) -> list[str]:
+    """Return what cannot be taken, a sentence for each: names, and whole tables."""
+    found = [f"{name} belongs to no table." for name in snapshot.unknown_names()]
+    for table, layout in snapshot.layouts.items():
+        if isinstance(layout, UnknownFilesError):
+            found += [
+                f"{path} is in no layout of {table}, and keeps {table} from being read."
+                for path in layout.paths
+            ]
+        elif isinstance(layout, SourceError):
+            found.append(f"{layout.message} {layout.hint}")
+        else:
+            found += [
+                f"{table}/date={day} is of a day to come."
+                for day in layout.folders
+                if day > newest + TO_COME
+            ]
+    return [
+        *found,
+        *(broken.reason for broken in state.broken.values()),
+        *(slow.reason for slow in state.too_slow.values()),
+    ]

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 
 from ecom_platform.automation.changes import Found, listed
 from ecom_platform.automation.landing_content import Contents
-from ecom_platform.errors import SourceError
 from ecom_platform.lake.fingerprints import READERS
 from ecom_platform.sources.files.deliveries import deliveries, digest
-from ecom_platform.sources.files.layout import Layout, UnknownFilesError
+from ecom_platform.sources.files.layout import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
 _JITTER = timedelta(seconds=30)
 #: Waiting for longer, a day is warned of in the tick's log.
 _LONG = timedelta(hours=1)
-#: After the newest closed day there is the present one, and where it is later already, the next.
-_TO_COME = timedelta(days=2)
-
 #: The settings that decide what is in the files, in which lake, and what can be read of them.
 _READING = (
     "start_date", "timezone", "source_timezone", "source_timestamp_format", "source_delimiter",
@@ -102,12 +98,15 @@ class Landing:
         unready = moving | incomplete
         found = Found("", waiting={d.day for d in fresh if d.day and d.name in unready})
         ready = [d for d in fresh if d.name not in unready]
-        compared = 0
+        contents, compared = None, 0
         if ready:
             contents = Contents(
                 self._settings, self._snapshot, storage, self._newest, self._state, busy
             )
             contents.compare(ready)
+        # Every run would read a table that is not whole.
+        found.is_held = bool(self._unreadable()) or not unready.isdisjoint(self._layouts)
+        if contents:
             self._sort(contents, found, unready, busy)
             compared = len(contents.compared)
             if contents.unread:
@@ -120,26 +119,6 @@ class Landing:
         found.summary = f"Compared {compared} days of {files:,} files"
         found.notes = self._notes
         return found
-
-    def problems(self) -> list[str]:
-        """Return what cannot be taken, a sentence for each: names, and whole tables."""
-        found = [f"{name} belongs to no table." for name in self._snapshot.unknown_names()]
-        for table, layout in self._snapshot.layouts.items():
-            if isinstance(layout, UnknownFilesError):
-                found += [
-                    f"{path} is in no layout of {table}, and keeps {table} from being read."
-                    for path in layout.paths
-                ]
-            elif isinstance(layout, SourceError):
-                found.append(f"{layout.message} {layout.hint}")
-            else:
-                found += [
-                    f"{table}/date={day} is of a day to come."
-                    for day in layout.folders
-                    if day > self._newest + _TO_COME
-                ]
-        found += [broken.reason for broken in self._state.broken.values()]
-        return [*found, *(slow.reason for slow in self._state.too_slow.values())]
 
     # ----------------------------------------------------------------- what is whole
 
@@ -222,7 +201,6 @@ class Landing:
 
     def _sort(self, contents: Contents, found: Found, unready: set[str], busy: set[date]) -> None:
         """Say which of the days that the lake has otherwise can be made."""
-        is_held = self._is_held(unready)
         lacking: dict[date, list[str]] = {}
         for day in sorted(contents.open):
             folders = {table: f"{table}/{day}" for table in self._daily}
@@ -235,7 +213,7 @@ class Landing:
                 continue
             if absent:
                 lacking[day] = absent
-            if is_held or absent or not unready.isdisjoint(folders.values()):
+            if found.is_held or absent or not unready.isdisjoint(folders.values()):
                 found.waiting.add(day)
             else:
                 (found.changed if day in contents.replacing else found.new)[day] = content
@@ -248,11 +226,8 @@ class Landing:
             )
             self._notes.append(f"{newest} waits for {' and '.join(lacking[newest])}{others}.")
 
-    def _is_held(self, unready: set[str]) -> bool:
-        """Say whether nothing is to be made: every run would read a table that is not whole."""
-        return bool(self._unreadable()) or not unready.isdisjoint(self._layouts)
-
     def _unreadable(self) -> set[str]:
+        """Return the tables that no run can read."""
         return self._snapshot.layouts.keys() - self._layouts.keys() | self._state.broken.keys()
 
     def _content(self, day: date, parts: Mapping[str, str]) -> str:

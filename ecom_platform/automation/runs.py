@@ -18,6 +18,7 @@ from ecom_platform.lake.ledger import CAUSE_TAG, LATE_DATA
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from datetime import datetime
 
 
 def range_tags(first: date, last: date) -> dict[str, str]:
@@ -27,6 +28,15 @@ def range_tags(first: date, last: date) -> dict[str, str]:
         ASSET_PARTITION_RANGE_END_TAG: last.isoformat(),
         CAUSE_TAG: LATE_DATA,
     }
+
+
+def range_request(first: date, last: date, now: datetime) -> dg.RunRequest:
+    """Return the request of a run over days that have changed."""
+    return dg.RunRequest(
+        # The moment is part of it: keys count for ever, and a day may change again and back.
+        run_key=f"{now.isoformat()}/{first}/{last}",
+        tags=range_tags(first, last),
+    )
 
 
 def busy_days(instance: dg.DagsterInstance, *, layer: str | None = None) -> set[date]:
