@@ -44,10 +44,15 @@ class Pipeline:
         settings: Of the environment.
         instance: Dagster's, which records nothing here.
         replacements: Assets to use instead of the environment's own of the same step.
+        layer: Of the assets to make, where it is not all of them.
     """
 
     def __init__(
-        self, settings: Settings, instance: dg.DagsterInstance, *replacements: dg.AssetsDefinition
+        self,
+        settings: Settings,
+        instance: dg.DagsterInstance,
+        *replacements: dg.AssetsDefinition,
+        layer: str = "",
     ) -> None:
         self.settings = settings
         self.instance = instance
@@ -63,7 +68,11 @@ class Pipeline:
                 for name, asset in steps.items()
             }
         )
-        self._assets = [steps[name] for name in order.static_order()]
+        self._assets = [
+            steps[name]
+            for name in order.static_order()
+            if all(key.path[0] == layer for key in steps[name].keys) or not layer
+        ]
 
     def run(self, first: date, last: date) -> dict[str, str]:
         """Make the days of all datasets; return `dataset day` -> why it was not published."""

@@ -49,7 +49,7 @@ class Extraction:
             not in them. No file at all means that no day has a row.
         totals: Per day that has rows, as the source counted them.
         bad_days: ISO day -> why that day could not be read. The other days are good.
-        fingerprints: Of every day, where the source has them.
+        fingerprints: Of every day that is not bad.
     """
 
     files: list[Path]

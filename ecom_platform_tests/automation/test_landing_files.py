@@ -148,9 +148,9 @@ class Watch:
         ]
 
     def publish(self, first: str, last: str = "", **options: Any) -> dict[str, str]:
-        """Make days, as a run that was asked for does; return why some are not published."""
+        """Make raw days, as a run that was asked for does; return why some are not published."""
         days = date.fromisoformat(first), date.fromisoformat(last or first)
-        return Pipeline(self.settings(**options), self.instance).run(*days)
+        return Pipeline(self.settings(**options), self.instance, layer="raw").run(*days)
 
     def is_idle(self, **options: Any) -> bool:
         """Tick; return whether nothing was asked for, read or waited for."""
@@ -319,7 +319,7 @@ def test_days_that_follow_each_other_are_one_run(watch: Watch) -> None:
 def test_a_day_long_past_is_made_when_its_files_arrive(empty: Watch) -> None:
     empty.files.put(day_files(NEXT))
     assert empty.tick() == [(NEXT, NEXT)]
-    assert empty.publish(NEXT)  # but for retention, which lacks the days before
+    assert empty.publish(NEXT) == {}
     empty.files.put(day_files(START))
     assert empty.tick() == [(str(START), str(START))]
 
@@ -585,6 +585,7 @@ def test_a_day_that_failed_for_another_reason_is_asked_for_again_after_a_pause(
 def test_a_day_of_which_a_later_step_failed_is_asked_for_again_though_it_was_read(
     watch: Watch,
 ) -> None:
+    watch.options["retention_days"] = 1  # the lake has raw days alone
     watch.files.put({ORDERS: [{"id": "1", "total_amount": "much"}]})
     assert watch.tick() == [(DAY, DAY)]
     day = date.fromisoformat(DAY)
@@ -693,7 +694,12 @@ def test_the_real_sensor_and_real_runs_bring_the_lake_up_to_date(
     """At the real time, through Dagster's own evaluation of the sensor."""
     shutil.copytree(published, tmp_path, dirs_exist_ok=True)
     files = Folder(tmp_path / "shop")
-    options = {"lake": str(tmp_path / "lake"), "email_hmac_key": KEY, "source_still_minutes": 0}
+    options = {
+        "lake": str(tmp_path / "lake"),
+        "email_hmac_key": KEY,
+        "source_still_minutes": 0,
+        "retention_days": 1,
+    }
     with open_platform(settings(files.address, **options)) as platform:
         sensor = platform.definitions.resolve_sensor_def("landing_files")
         assert sensor.default_status is dg.DefaultSensorStatus.STOPPED
