@@ -145,6 +145,20 @@ def test_a_prefix_without_files_says_what_is_there(bucket: Bucket) -> None:
         extract(bucket.url, "orders")
 
 
+def test_a_manifest_of_objects_is_checked(bucket: Bucket) -> None:
+    bucket.client.delete_object(Bucket=bucket.name, Key="landing/eu/orders.csv")
+    folder = f"orders/date={DAY}"
+    manifest = b'{"files": [{"name": "a.csv", "rows": 1}, {"name": "b.csv"}]}'
+    bucket.put({f"{folder}/a.csv": [{}], f"{folder}/_manifest.json": manifest})
+
+    found = extract(bucket.url, "orders", source_markers=True)
+    reason = f"{folder}/ lacks b.csv, which _manifest.json names"
+    assert found.bad_days == {str(DAY): reason}
+
+    bucket.put({f"{folder}/b.csv": []})
+    assert extract(bucket.url, "orders", source_markers=True).column("id") == ["o1"]
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_the_doctor_reads_the_columns_of_an_object(bucket: Bucket, suffix: str) -> None:
     bucket.client.delete_object(Bucket=bucket.name, Key="landing/eu/orders.csv")
