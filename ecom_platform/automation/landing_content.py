@@ -174,7 +174,12 @@ class Contents:
                     self.open[day][raw.name] = content
                     if day in recorded and content != _UNREADABLE:
                         self.replacing.add(day)
-                if not entry.days:
+                if entry.days:
+                    continue
+                if delivery.day and delivery.name in self._state.hopeless:
+                    # Mended as it was before. To Dagster it has failed, until a run succeeds.
+                    self.open[delivery.day][raw.name] = delivery.version
+                else:
                     self.close(delivery)
 
     def close(self, delivery: Delivery) -> None:
@@ -182,14 +187,21 @@ class Contents:
         self._state.differing.pop(delivery.name, None)
         self._state.seen[delivery.name] = delivery.version
 
-    def give_up(self, tried: Iterable[Delivery]) -> None:
-        """Close those of some days' deliveries that cannot be read: a run has said so by now."""
+    def finish(self, tried: Iterable[Delivery]) -> None:
+        """Close what a run can do nothing more about: what cannot be read, and what was mended."""
+        hopeless = self._state.hopeless
         for delivery in tried:
             entry = self._state.differing.get(delivery.name)
-            if entry and delivery.day and _UNREADABLE in entry.days.values():
-                self._state.hopeless[delivery.name] = delivery.version
-                self.close(delivery)
-                del self.open[delivery.day][delivery.table]
+            if not entry or not delivery.day:
+                continue
+            if _UNREADABLE in entry.days.values():
+                hopeless[delivery.name] = delivery.version
+            elif not entry.days:
+                hopeless.pop(delivery.name, None)
+            else:
+                continue
+            self.close(delivery)
+            self.open[delivery.day].pop(delivery.table, None)
 
 
 def _published_days(storage: Storage, folder: str) -> set[date]:

@@ -67,7 +67,7 @@ class LandingState(State):
         seen: Deliveries that the lake has the content of, or that are given up.
         watched: Others, by the moment they were first listed as they are.
         differing: Those of them that were read, and are not in the lake.
-        hopeless: Days among `seen` whose files cannot be read.
+        hopeless: Days whose files could not be read, until a run has made them again.
         broken: Tables among `seen`, not filed by day, whose files cannot be read.
         too_slow: Deliveries among `seen` that a tick has not the time to read.
         told: What people were told of: unknown names, and tables that cannot be read.

@@ -114,7 +114,11 @@ class Landing:
         if self._unreadable():
             tables = " and ".join(sorted(self._unreadable()))
             self._notes.append(f"Nothing is made before {tables} can be read.")
-        found.hopeless = {self._there[name].day or self._newest for name in self._state.hopeless}
+        found.hopeless = {
+            delivery.day
+            for delivery in self._there.values()
+            if delivery.day and self._state.hopeless.get(delivery.name) == delivery.version
+        }
         files = sum(len(layout.dated_files) for layout in self._layouts.values())
         found.summary = f"Compared {compared} days of {files:,} files"
         found.notes = self._notes
@@ -129,7 +133,7 @@ class Landing:
         reading = digest([self._snapshot.address, *settings])
         if state.reading != reading:
             state.reading, state.seen, state.differing = reading, {}, {}
-            state.broken, state.too_slow = {}, {}
+            state.hopeless, state.broken, state.too_slow = {}, {}, {}
         gone = {
             n for n in state.seen if n not in self._there and n.partition("/")[0] in self._layouts
         }
@@ -149,9 +153,7 @@ class Landing:
             for name in [n for n, entry in tables.items() if versions.get(n) != entry.version]:
                 del tables[name]
         state.hopeless = {
-            name: version
-            for name, version in state.hopeless.items()
-            if versions.get(name) == version == state.seen.get(name)
+            name: version for name, version in state.hopeless.items() if name in versions
         }
 
     def _moving(self, fresh: Iterable[Delivery]) -> set[str]:
@@ -207,7 +209,7 @@ class Landing:
             content = self._content(day, contents.open[day])
             asked = self._state.asked.get(day)
             if asked and asked.content == content and day not in busy:
-                contents.give_up(self._there[n] for n in folders.values() if n in self._there)
+                contents.finish(self._there[n] for n in folders.values() if n in self._there)
             absent = [table for table, name in folders.items() if name not in self._there]
             if not contents.open[day] or (absent and len(absent) == len(folders)):
                 continue

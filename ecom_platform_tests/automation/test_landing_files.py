@@ -553,12 +553,18 @@ def test_a_malformed_day_is_asked_for_once_and_again_when_its_files_change(watch
     for after in (INTERVAL, 2 * PAUSE, timedelta(hours=20)):
         assert watch.tick(after=after) == []
         assert watch.message.endswith("none has changed.")
-    watch.files.put({ORDERS: rows_of(DAY)["orders"]})
-    assert watch.tick() == []  # what was published before
-    watch.files.put({ORDERS: [{"id": "1"}]})
-    assert watch.tick() == [(DAY, DAY)]
-    assert watch.publish(DAY) == {}
-    assert watch.is_idle()
+    # Also when it is as it was before: until a run succeeds, Dagster has it as failed.
+    for rows in (rows_of(DAY)["orders"], [{"id": "1"}]):
+        watch.files.put({ORDERS: rows})
+        assert watch.tick() == [(DAY, DAY)]
+        watch.run(DAY)
+        assert watch.tick() == []
+        assert watch.publish(DAY) == {}
+        watch.end_run()
+        assert watch.tick() == []
+        assert watch.is_idle()
+        watch.files.put({ORDERS: rows})
+        assert watch.tick() == []
 
 
 def test_a_new_day_that_is_malformed_is_asked_for_once(empty: Watch) -> None:
