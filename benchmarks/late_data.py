@@ -95,6 +95,7 @@ def main(days: int = 365, orders: int = 300_000) -> None:
         os.environ["ECOM_SOURCE"] = address
         load_demo_shop(address, DemoShop(first, last, orders))
         from ecom_platform.automation.change_watch import State
+
         from ecom_platform.commands.run import execute_range, prepare_instance
         from ecom_platform.definitions import defs
 

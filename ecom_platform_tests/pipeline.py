@@ -60,7 +60,11 @@ class Pipeline:
         self.facts: dict[tuple[str, str], dict[str, Any]] = {}
         # Those of `Definitions`, before it binds them to its resources.
         assets: Any = [*(build_definitions(settings).assets or ()), *replacements]
-        steps = {a.node_def.name: a for a in assets if isinstance(a, dg.AssetsDefinition)}
+        steps = {
+            a.node_def.name: a
+            for a in assets
+            if isinstance(a, dg.AssetsDefinition) and a.partitions_def
+        }
         made_by = {key: name for name, asset in steps.items() for key in asset.keys}
         order = TopologicalSorter(
             {

@@ -65,7 +65,9 @@ def test_every_check_is_shown_for_every_day(page: str) -> None:
 
 def test_what_said_no_is_told_with_what_it_saw_and_what_to_do(page: str) -> None:
     said = text(page).partition("What said no")[2].partition("Source and lake")[0]
-    assert re.search(rf"parents_exist : .* {FIRST} warned all rows 2 , broken 1 , example o2 ", said)
+    assert re.search(
+        rf"parents_exist : .* {FIRST} warned all rows 2 , broken 1 , example o2 ", said
+    )
     assert "runbooks/checks.md#parents_exist" in said
 
 
