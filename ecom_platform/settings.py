@@ -56,8 +56,8 @@ class Settings(BaseSettings):
 
     source: SecretStr | None = Field(
         default=None,
-        description="Where the shop's data is: `postgresql://…`, or a folder of files as "
-        "`file:///folder` or `s3://bucket/prefix`.",
+        description="Where the shop's data is: `postgresql://…`, `mysql://…` (also for MariaDB), "
+        "or a folder of files as `file:///folder` or `s3://bucket/prefix`.",
     )
     lake: str = Field(
         default="lake",
@@ -97,7 +97,10 @@ class Settings(BaseSettings):
         "them for whole.",
     )
     source_connections: int = Field(
-        default=3, ge=1, le=16, description="Connections to read a database with, at once."
+        default=3,
+        ge=1,
+        le=16,
+        description="Connections to read a PostgreSQL database with, at once.",
     )
     source_statement_timeout: int = Field(
         default=900, ge=1, description="Seconds after which the database ends a statement of ours."
@@ -268,11 +271,13 @@ class Settings(BaseSettings):
 
     @property
     def source_kind(self) -> str:
-        """What the source is: `postgres`, `file`, `s3`, or `unknown`."""
+        """What the source is: `postgres`, `mysql`, `file`, `s3`, or `unknown`."""
         address = self.source.get_secret_value() if self.source else ""
-        scheme = address.partition("://")[0]
-        kinds = {"postgresql": "postgres", "postgres": "postgres", "file": "file", "s3": "s3"}
-        return kinds.get(scheme, "unknown")
+        kinds = {
+            "postgresql": "postgres", "postgres": "postgres", "mysql": "mysql",
+            "mariadb": "mysql", "file": "file", "s3": "s3",
+        }  # fmt: skip
+        return kinds.get(address.partition("://")[0], "unknown")
 
     @property
     def payment_status_words(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What tests stand on: a clean environment, a PostgreSQL server, an S3 server, a platform."""
+"""What tests stand on: a clean environment, database servers, an S3 server, a platform."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from ecom_platform.sources.embedded_postgres import embedded_postgres
+from ecom_platform_tests.sources.mariadb_database import MariaDatabase
+from ecom_platform_tests.sources.mariadb_server import address_of, mariadb_server
 from ecom_platform_tests.sources.postgres_database import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ecom_platform_tests.sources.shop_database import ShopDatabase
 
 _NUMBERS = count(1)
 
@@ -59,6 +63,29 @@ def database(postgres: str) -> Iterator[Database]:
         connection.execute(f"create database {name}")
         yield Database(postgres.replace("/postgres?", f"/{name}?"))
         connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[str]:
+    """The socket of a running MariaDB server; the test is skipped where none is installed."""
+    with mariadb_server() as path:
+        yield path
+
+
+@pytest.fixture
+def maria(mariadb: str) -> Iterator[MariaDatabase]:
+    """An empty database of MariaDB."""
+    name = f"shop_{next(_NUMBERS)}"
+    server = MariaDatabase(address_of(mariadb, "mysql"))
+    server.execute(f"create database {name} character set utf8mb4")
+    yield MariaDatabase(address_of(mariadb, name))
+    server.execute(f"drop database {name}")
+
+
+@pytest.fixture(params=["postgres", "mariadb"])
+def shop_database(request: pytest.FixtureRequest) -> ShopDatabase:
+    """An empty database, of each kind."""
+    return request.getfixturevalue({"postgres": "database", "mariadb": "maria"}[request.param])
 
 
 @pytest.fixture(scope="session")

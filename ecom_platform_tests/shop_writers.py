@@ -1,4 +1,4 @@
-"""Writing a shop to a source, as files or into PostgreSQL, and reading its files back."""
+"""Writing a shop to a source, as files or into a database, and reading its files back."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import csv
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import psycopg
-
 from ecom_platform_tests.oracle import Customer, Order, Payment, Shop, read_amount
 
 if TYPE_CHECKING:
+    from decimal import Decimal
     from pathlib import Path
+
+    from ecom_platform_tests.sources.shop_database import ShopDatabase
 
 ROWS = {"orders": Order, "customers": Customer, "payments": Payment}
 
@@ -38,37 +39,35 @@ def read_csv(folder: Path) -> Shop:
     return Shop(rows("orders"), rows("customers"), rows("payments"))
 
 
-def write_postgres(shop: Shop, dsn: str) -> None:
+def write_shop(shop: Shop, database: ShopDatabase) -> None:
     """Make the three tables anew, without keys, with column types that fit the values."""
     orders, customers, payments = shop
     customer_id = _id_type([row.id for row in customers] + [row.customer_id for row in orders])
     order_id = _id_type([row.id for row in orders] + [row.order_id for row in payments])
-    types = {
-        "orders": {
-            "id": order_id,
-            "customer_id": customer_id,
-            "total_amount": _amount_type([row.total_amount for row in orders]),
-            "created_at": _time_type([row.created_at for row in orders]),
-            "status": "text",
-        },
-        "customers": {
-            "id": customer_id, "email": "text", "region": "text", "signup_date": "date",
-        },
-        "payments": {
-            "id": _id_type([row.id for row in payments]),
-            "order_id": order_id,
-            "amount": _amount_type([row.amount for row in payments]),
-            "status": "text",
-            "paid_at": _time_type([row.paid_at for row in payments]),
-        },
-    }  # fmt: skip
-    with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
-        for table, columns in types.items():
-            declared = ", ".join(f"{column} {kind}" for column, kind in columns.items())
-            cursor.execute(f"drop table if exists {table}; create table {table} ({declared})")
-            with cursor.copy(f"copy {table} from stdin") as copy:
-                for row in getattr(shop, table):
-                    copy.write_row(row)
+    database.create(
+        orders_id=order_id,
+        orders_customer_id=customer_id,
+        orders_total_amount=_amount_type([row.total_amount for row in orders]),
+        orders_created_at=_time_type([row.created_at for row in orders]),
+        customers_id=customer_id,
+        payments_id=_id_type([row.id for row in payments]),
+        payments_order_id=order_id,
+        payments_amount=_amount_type([row.amount for row in payments]),
+        payments_paid_at=_time_type([row.paid_at for row in payments]),
+    )
+    for table, rows in shop._asdict().items():
+        database.copy(table, rows)
+
+
+def with_finite_amounts(shop: Shop) -> Shop:
+    """Return a shop such as a database can hold that knows only finite numbers."""
+    orders = [row._replace(total_amount=_finite(row.total_amount)) for row in shop.orders]
+    payments = [row._replace(amount=_finite(row.amount)) for row in shop.payments]
+    return Shop(orders, shop.customers, payments)
+
+
+def _finite(amount: Decimal | None) -> Decimal | None:
+    return amount if amount is not None and amount.is_finite() else None
 
 
 def _id_type(values: list[Any]) -> str:
@@ -79,9 +78,9 @@ def _id_type(values: list[Any]) -> str:
 def _amount_type(values: list[Any]) -> str:
     """Return a type with two decimals where all values have no more, else one without limits."""
     fits = all(value == read_amount(value) for value in values)
-    return "numeric(18,2)" if fits else "numeric"
+    return "numeric(18,2)" if fits else "any_number"
 
 
 def _time_type(values: list[Any]) -> str:
     has_offset = any(value and value.tzinfo for value in values)
-    return "timestamp with time zone" if has_offset else "timestamp without time zone"
+    return "instant" if has_offset else "naive"

@@ -67,7 +67,7 @@ def cases(draw: st.DrawFn, *, typed: bool = False, most_shops: int = 1) -> Case:
 
     Args:
         draw: Given by hypothesis.
-        typed: Values such as typed database columns hold, for `write_postgres`, instead of
+        typed: Values such as typed database columns hold, for `write_shop`, instead of
             texts, for `write_csv`: without unreadable dates and amounts that are words.
         most_shops: Up to so many small shops at once, with customers and orders of their own,
             in the same tables on the same days: a run costs little more than with one.

@@ -6,6 +6,7 @@ one: about 300 shops in all. `test_shops.py` counts what is in them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -26,8 +27,11 @@ from ecom_platform_tests.comparisons import (
 from ecom_platform_tests.oracle import Cleaned, clean, metrics_of
 from ecom_platform_tests.pipeline import Pipeline
 from ecom_platform_tests.platform import Platform
-from ecom_platform_tests.shop_writers import write_postgres
+from ecom_platform_tests.shop_writers import with_finite_amounts, write_shop
 from ecom_platform_tests.shops import Case, cases
+from ecom_platform_tests.sources.mariadb_database import MariaDatabase
+from ecom_platform_tests.sources.mariadb_server import address_of
+from ecom_platform_tests.sources.postgres_database import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +58,7 @@ def test_figures_of_files_are_those_of_the_oracle(instance: dg.DagsterInstance, 
 def test_figures_of_a_database_are_those_of_the_oracle(
     instance: dg.DagsterInstance, postgres: str, case: Case
 ) -> None:
-    write_postgres(case.shop, postgres)
+    write_shop(case.shop, Database(postgres))
     with TemporaryDirectory() as folder:
         settings = settings_of(case, postgres, Path(folder, "lake"))
         assert Pipeline(settings, instance).run(case.days[0], case.days[-1]) == {}
@@ -84,10 +88,25 @@ def test_figures_after_customers_moved_are_those_of_the_oracle(
         assert_metrics_equal(settings, case.days, metrics_of(known, settings, case.days))
 
 
+@thorough(15)
+@given(cases(typed=True, most_shops=6))
+def test_figures_of_mariadb_are_those_of_the_oracle(
+    instance: dg.DagsterInstance, mariadb: str, case: Case
+) -> None:
+    case = replace(case, shop=with_finite_amounts(case.shop))
+    database = MariaDatabase(address_of(mariadb, "figures"))
+    MariaDatabase(address_of(mariadb, "mysql")).execute("create database if not exists figures")
+    write_shop(case.shop, database)
+    with TemporaryDirectory() as folder:
+        settings = settings_of(case, database.url, Path(folder, "lake"))
+        assert Pipeline(settings, instance).run(case.days[0], case.days[-1]) == {}
+        assert_equals_oracle(case, settings)
+
+
 @thorough(4)
 @given(cases(typed=True, most_shops=4))
 def test_figures_of_a_run_of_dagster_are_those_of_the_oracle(postgres: str, case: Case) -> None:
-    write_postgres(case.shop, postgres)
+    write_shop(case.shop, Database(postgres))
     with TemporaryDirectory() as folder, dg.DagsterInstance.ephemeral() as instance:
         settings = settings_of(case, postgres, Path(folder, "lake"))
         platform = Platform(settings, instance)

@@ -17,8 +17,9 @@ from hypothesis import settings as hypothesis_settings
 from ecom_platform.settings import Settings
 from ecom_platform_tests.oracle import Shop, clean, metrics, metrics_of
 from ecom_platform_tests.shop_features import FEATURES, FEATURES_OF_TEXTS, features_of
-from ecom_platform_tests.shop_writers import ROWS, read_csv, write_csv, write_postgres
+from ecom_platform_tests.shop_writers import ROWS, read_csv, write_csv, write_shop
 from ecom_platform_tests.shops import Case, cases
+from ecom_platform_tests.sources.postgres_database import Database
 
 relaxed = hypothesis_settings(deadline=None, max_examples=50)
 REAL_SHOPS = Path(__file__).parents[2] / "shared" / "data"
@@ -109,7 +110,7 @@ def test_a_shop_survives_being_written_as_csv(case: Case) -> None:
 @relaxed
 @given(cases(typed=True))
 def test_a_typed_shop_gives_the_same_answers_from_postgres(postgres: str, case: Case) -> None:
-    write_postgres(case.shop, postgres)
+    write_shop(case.shop, Database(postgres))
     with psycopg.connect(postgres) as connection:
         orders, customers, payments = (
             list(map(row._make, connection.execute(f"select * from {table}")))

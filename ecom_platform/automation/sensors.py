@@ -9,6 +9,7 @@ from ecom_platform.automation.downstream import build_downstream_sensor
 from ecom_platform.automation.heartbeat import build_heartbeat_sensor
 from ecom_platform.automation.landing_files import build_landing_sensor
 from ecom_platform.automation.source_changes import build_change_sensor
+from ecom_platform.sources import DATABASES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def build_sensors(settings: Settings, datasets: Sequence[Dataset]) -> list[dg.SensorDefinition]:
     """Build those that follow changes, off until somebody turns them on, and those that alert."""
     followers = {
-        "postgres": build_change_sensor,
+        **dict.fromkeys(DATABASES, build_change_sensor),
         "file": build_landing_sensor,
         "s3": build_landing_sensor,
     }

@@ -1,43 +1,41 @@
-"""A shop's PostgreSQL database as a source: days of its tables, read in one snapshot.
+"""A shop's database as a source: days of its tables, read in one snapshot.
 
-The dialect, and how rows become files, are in `postgres/`; here is who reads what, and when.
+What differs between databases is in `postgres/` and `mysql/`, behind `dialect.py`; here is who
+reads what, and when.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager, suppress
+from datetime import date
 from decimal import Decimal
 from functools import partial
 from queue import SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ecom_platform.calendar import ONE_DAY, days_between
+from ecom_platform.calendar import days_between
 from ecom_platform.errors import SourceError, SourceTooSlowError, SourceUnavailableError
 from ecom_platform.settings import SOURCE_COLUMNS
 from ecom_platform.sources.base import NO_ROWS, Extraction, Totals
-from ecom_platform.sources.postgres.address import parse_address
-from ecom_platform.sources.postgres.catalog import DATASETS, catalog_query, describe_table
-from ecom_platform.sources.postgres.connection import open_connections
-from ecom_platform.sources.postgres.queries import DATED_BY, ShopQueries, tables_needed
+from ecom_platform.sources.shop_queries import ShopQueries
+from ecom_platform.sources.shop_tables import DATASETS, DATED_BY, tables_needed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
-    from datetime import date
     from pathlib import Path
+
+    import pyarrow as pa
 
     from ecom_platform.settings import Settings
     from ecom_platform.sources.base import Fingerprints
-    from ecom_platform.sources.postgres.catalog import SourceTable
-    from ecom_platform.sources.postgres.connection import Connection, Connections
-
-#: Fewer rows than these are read sooner than more connections are open.
-PARALLEL_ROWS = 50_000
+    from ecom_platform.sources.dialect import Connection, Session
+    from ecom_platform.sources.shop_tables import SourceTable
 
 
 class DatabaseSource:
-    """Orders, customers and payments in PostgreSQL.
+    """Orders, customers and payments in PostgreSQL, MySQL or MariaDB.
 
     Args:
         settings: The address, names of tables and columns, zones, connections, timeout.
@@ -54,10 +52,12 @@ class DatabaseSource:
             SourceError: The database refuses the connection for good.
             SourceUnavailableError: The database does not answer now.
         """
-        source = self._settings.source
-        address = parse_address(source.get_secret_value() if source else "")
-        with open_connections(address, self._settings.source_statement_timeout) as connections:
-            yield DatabaseSnapshot(self._settings, connections)
+        if self._settings.source_kind == "mysql":
+            from ecom_platform.sources.mysql.session import open_session
+        else:
+            from ecom_platform.sources.postgres.session import open_session
+        with open_session(self._settings) as session:
+            yield DatabaseSnapshot(self._settings, session)
 
     def check(self) -> list[str]:
         """Check that the three tables can be read; return a line of facts for each.
@@ -77,17 +77,17 @@ class DatabaseSnapshot:
 
     Args:
         settings: As for `DatabaseSource`.
-        connections: All on one snapshot of the database.
+        session: Its connections.
     """
 
-    def __init__(self, settings: Settings, connections: Connections) -> None:
+    def __init__(self, settings: Settings, session: Session) -> None:
         self._settings = settings
-        self._connections = connections
+        self._session = session
         self._tables: dict[str, SourceTable] = {}
         for table in SOURCE_COLUMNS:
             # One that cannot be read is told of when it is asked for.
             with suppress(SourceError):
-                self._describe(table)
+                self._tables[table] = session.describe(table)
 
     def extract(self, table: str, first: date, last: date, scratch: Path) -> Extraction:
         """Read the business days `first` to `last` of `orders`, `customers` or `payments`.
@@ -97,13 +97,13 @@ class DatabaseSnapshot:
             SourceUnavailableError: The database, or the snapshot, was lost.
         """
         queries = self._queries(table)
-        pieces = self._pieces(queries, table, first, last)
+        pieces = self._session.pieces(queries, table, first, last)
         tasks: list[Callable[[Connection], Any]] = [
             partial(_read_days, queries.totals(table, first, last))
         ]
         for number, (sql, start, end) in enumerate(pieces):
             path = scratch / f"{table}-{number}.parquet"
-            tasks.append(partial(self._write, table, sql, start, end, path))
+            tasks.append(partial(self._write, queries, table, sql, start, end, path))
         days, *files = self._run(tasks, self._settings.source_connections if pieces[1:] else 1)
         totals = {day: found for day, (found, _) in days.items()}
         return Extraction(
@@ -127,14 +127,13 @@ class DatabaseSnapshot:
             SourceTooSlowError: The database did not answer in that time. The snapshot has ended.
             SourceUnavailableError: The database, or the snapshot, was lost.
         """
-        (connection,) = self._connections.get(1)
+        (connection,) = self._session.connections(1)
         end = monotonic() + min(seconds, self._settings.source_statement_timeout)
         found: Fingerprints = {}
         for table in SOURCE_COLUMNS:
             sql = self._queries(table).totals(table, first, last)
-            milliseconds = max(1, int((end - monotonic()) * 1000) + 1)
             try:
-                connection.execute(f"set local statement_timeout = {milliseconds}")
+                connection.limit(max(0.001, end - monotonic()))
                 found[table] = _of_every_day(first, last, _read_days(sql, connection))
             except SourceUnavailableError as error:
                 if monotonic() < end:
@@ -151,9 +150,9 @@ class DatabaseSnapshot:
         """Return what the doctor says of a table: a line of facts, then its warnings."""
         queries = self._queries(table)
         described = self._tables[table]
-        (connection,) = self._connections.get(1)
+        (connection,) = self._session.connections(1)
         (span,) = connection.rows(queries.span(table))
-        about = connection.plan(f"select from {described.sql}")["Plan Rows"]
+        about = self._session.row_count(described)
         types = ", ".join(
             f"{self._settings.source_column(table, name)} {column.declared}"
             for name, column in described.columns.items()
@@ -167,7 +166,7 @@ class DatabaseSnapshot:
         described = self._tables[table]
         about = f"Warning, table {described.name}:"
         looked_up = [DATED_BY[table], *(["order_id"] if table == "payments" else [])]
-        for name in looked_up if described.blocks is not None else ():
+        for name in () if described.is_view else looked_up:
             if not described[name].indexed:
                 own = self._settings.source_column(table, name)
                 yield f"{about} no index begins with {own}, so a day reads the whole table."
@@ -176,65 +175,36 @@ class DatabaseSnapshot:
                 f"{about} no index proves its ids unique, so to look up "
                 f"{'an order' if table == 'orders' else 'a customer'} takes longer."
             )
-        if described.row_security:
-            yield f"{about} row-level security may hide rows from the database user."
+        yield from (f"{about} {warning}" for warning in described.warnings)
 
     def _queries(self, table: str) -> ShopQueries:
         for name in tables_needed(table):
             if name not in self._tables:
-                self._describe(name)
-        return ShopQueries(self._tables, self._settings.calendar, self._settings.source_timezone)
-
-    def _describe(self, table: str) -> None:
-        (connection,) = self._connections.get(1)
-        rows = connection.rows(catalog_query(self._settings.source_table(table)))
-        described = describe_table(self._settings, table, rows)
-        # To have planned a query keeps the table, until the end, from being truncated or
-        # rewritten; a snapshot alone would then find it empty.
-        connection.plan(f"select from {described.sql}")
-        self._tables[table] = described
-
-    def _pieces(
-        self, queries: ShopQueries, table: str, first: date, last: date
-    ) -> list[tuple[str, date, date]]:
-        """Return queries that together read the days, each with its own first and last day."""
-        whole = queries.extraction(table, first, last)
-        count = self._settings.source_connections
-        if count == 1 or first == last:
-            return [(whole, first, last)]
-        (connection,) = self._connections.get(1)
-        plan = connection.plan(whole)
-        if plan["Plan Rows"] < PARALLEL_ROWS:
-            return [(whole, first, last)]
-        described = self._tables[table]
-        if described.blocks is not None and _scans(plan, described.alias):
-            # All of the table is read anyway: each connection reads its share of it.
-            edges = [described.blocks * part // count for part in range(count)]
-            return [
-                (queries.extraction(table, first, last, blocks), first, last)
-                for blocks in zip(edges, [*edges[1:], None], strict=True)
-            ]
-        days = (last - first).days + 1
-        parts = min(days, count)
-        starts = [first + days * part // parts * ONE_DAY for part in range(parts)]
-        ends = [*(start - ONE_DAY for start in starts[1:]), last]
-        return [
-            (queries.extraction(table, start, end), start, end)
-            for start, end in zip(starts, ends, strict=True)
-        ]
+                self._tables[name] = self._session.describe(name)
+        return ShopQueries(self._tables, self._session.dialect)
 
     def _write(
-        self, table: str, sql: str, first: date, last: date, path: Path, connection: Connection
+        self,
+        queries: ShopQueries,
+        table: str,
+        sql: str,
+        first: date,
+        last: date,
+        path: Path,
+        connection: Connection,
     ) -> Path | None:
-        from ecom_platform.sources.postgres.transfer import RawFile
+        from ecom_platform.sources.raw_file import RawFile
+
+        def typed(batch: pa.RecordBatch) -> pa.RecordBatch:
+            return self._session.typed(queries.tables, table, batch)
 
         file = RawFile(path, DATASETS[table], self._settings.calendar, first, last)
         with closing(connection.batches(sql)) as batches:
-            return file.write(batches)
+            return file.write(map(typed, batches))
 
     def _run(self, tasks: list[Callable[[Connection], Any]], count: int) -> list[Any]:
         """Run tasks, each on a connection of its own, so many at a time."""
-        connections = self._connections.get(count)
+        connections = self._session.connections(count)
         idle: SimpleQueue[Connection] = SimpleQueue()
         for connection in connections:
             idle.put(connection)
@@ -263,9 +233,9 @@ class DatabaseSnapshot:
 def _read_days(sql: str, connection: Connection) -> dict[date, tuple[Totals, str]]:
     """Return the totals and the fingerprint of each day that has rows."""
     return {
-        row["day"]: (
-            Totals(row["rows"], None if row["amount"] is None else Decimal(row["amount"])),
-            f"{row['rows']}:{row['hash']}",
+        date.fromisoformat(row["day"]): (
+            Totals(int(row["row_count"]), row["amount"] and Decimal(row["amount"])),
+            f"{row['row_count']}:{row['hash']}",
         )
         for row in connection.rows(sql)
     }
@@ -275,10 +245,3 @@ def _of_every_day(
     first: date, last: date, days: Mapping[date, tuple[Totals, str]]
 ) -> dict[date, str]:
     return {day: days[day][1] if day in days else NO_ROWS for day in days_between(first, last)}
-
-
-def _scans(plan: dict[str, Any], alias: str) -> bool:
-    """Say whether a plan reads all of a table (or of a partition of it)."""
-    if plan["Node Type"] == "Seq Scan":
-        return plan["Alias"] == alias or plan["Alias"].startswith(f"{alias}_")
-    return any(_scans(part, alias) for part in plan.get("Plans", ()))

@@ -1,80 +1,35 @@
-"""A database of a real PostgreSQL server for one test, and reading it as the platform does."""
+"""A database of a real PostgreSQL server for one test."""
 
 from __future__ import annotations
 
-import tempfile
-from datetime import date
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import psycopg
-from pyarrow import parquet
 
-from ecom_platform.settings import Settings
-from ecom_platform.sources.database import DatabaseSource
+from ecom_platform_tests.sources.shop_database import START, Read, ShopDatabase, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ecom_platform.sources.base import Snapshot, Totals
-
-START = date(2024, 1, 1)
-
-TABLES = {
-    "customers": {
-        "id": "bigint primary key",
-        "email": "text",
-        "region": "text",
-        "signup_date": "date",
-    },
-    "orders": {
-        "id": "bigint primary key",
-        "customer_id": "bigint",
-        "total_amount": "numeric(12,2)",
-        "created_at": "timestamptz",
-        "status": "text",
-    },
-    "payments": {
-        "id": "bigint primary key",
-        "order_id": "bigint",
-        "amount": "numeric(12,2)",
-        "status": "text",
-        "paid_at": "timestamptz",
-    },
-}
+__all__ = ["START", "Database", "Read", "read"]
 
 
-class Database:
-    """One database.
+class Database(ShopDatabase):
+    """A database of PostgreSQL."""
 
-    Args:
-        url: Its `postgresql://` address.
-    """
-
-    def __init__(self, url: str) -> None:
-        self.url = url
+    types = {  # noqa: RUF012
+        "words": "text",
+        "naive": "timestamp",
+        "instant": "timestamptz",
+        "any_number": "numeric",
+    }
 
     def execute(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Run SQL and return its rows, if it has any."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             cursor = connection.execute(sql.encode(), values or None)
             return cursor.fetchall() if cursor.description else []
 
-    def create(self, **types: str) -> None:
-        """Make the three tables, with other types where given, as `orders_id="uuid"`."""
-        for table, columns in TABLES.items():
-            declared = ", ".join(
-                f"{name} {types.get(f'{table}_{name}', kind)}" for name, kind in columns.items()
-            )
-            self.execute(f"drop table if exists {table} cascade; create table {table} ({declared})")
-
-    def insert(self, table: str, *rows: tuple[Any, ...]) -> None:
-        """Add rows; columns that are left out at the end are NULL."""
-        for row in rows:
-            self.execute(f"insert into {table} values ({', '.join(['%s'] * len(row))})", *row)
-
     def copy(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Add many rows, of all columns."""
         with (
             psycopg.connect(self.url) as connection,
             connection.cursor() as cursor,
@@ -82,41 +37,3 @@ class Database:
         ):
             for row in rows:
                 copy.write_row(row)
-
-    def settings(self, **options: Any) -> Settings:
-        """Return settings that read this database from 2024-01-01 on, unless told otherwise."""
-        options = {"source": self.url, "start_date": START, **options}
-        return Settings(_env_file=None, **options)  # pyright: ignore[reportCallIssue]
-
-    def source(self, **options: Any) -> DatabaseSource:
-        """Return this database as a source."""
-        return DatabaseSource(self.settings(**options))
-
-    def read(self, table: str, first: str, last: str = "", **options: Any) -> list[dict[str, Any]]:
-        """Return the rows of some days, ordered by id."""
-        with self.source(**options).snapshot() as snapshot:
-            return read(snapshot, table, first, last).rows
-
-
-class Read(NamedTuple):
-    """What an extraction left: rows ordered by id, totals, row groups of each file."""
-
-    rows: list[dict[str, Any]]
-    totals: dict[date, Totals]
-    row_groups: list[list[int]]
-
-
-def read(snapshot: Snapshot, table: str, first: str, last: str = "") -> Read:
-    """Extract some days of a table."""
-    days = date.fromisoformat(first), date.fromisoformat(last or first)
-    with tempfile.TemporaryDirectory() as scratch:
-        extraction = snapshot.extract(table, *days, Path(scratch))
-        assert extraction.bad_days == {}
-        files = [parquet.ParquetFile(file) for file in extraction.files]
-        rows = [row for file in files for row in file.read().to_pylist()]
-        row_groups = [
-            [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
-            for file in files
-        ]
-    rows.sort(key=lambda row: (row["id"] is not None, row["id"]))
-    return Read(rows, extraction.totals, row_groups)

@@ -1,27 +1,34 @@
 """What PostgreSQL's catalog says of the three tables, and whether they can be read as declared.
 
-How a column becomes a value is in `values.py`.
+How a column becomes a value is in `dialect.py`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ecom_platform.datasets import RAW, Type
+from ecom_platform.datasets import Type
 from ecom_platform.errors import SourceError
 from ecom_platform.settings import SOURCE_COLUMNS
+from ecom_platform.sources.shop_tables import (
+    ALIAS,
+    DATASETS,
+    SourceColumn,
+    SourceTable,
+    literal,
+    missing_columns,
+    missing_table,
+    wrong_type,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ecom_platform.settings import Settings
 
-DATASETS = {dataset.name: dataset for dataset in RAW}
 INTEGERS = ("int2", "int4", "int8")
 FLOATS = ("float4", "float8")
 
-_ALIAS = {"orders": "o", "customers": "c", "payments": "p"}
 _MONEY = {
     "numeric": "numeric",
     "int2": "smallint",
@@ -37,63 +44,9 @@ _ACCEPTED = {Type.MONEY: _MONEY, Type.INSTANT: _TIME, Type.DATE: _TIME}
 _TYPMOD_HEADER = 4  # numeric: ((precision << 16) | scale in 11 bits, signed) + 4
 
 
-@dataclass(frozen=True)
-class SourceColumn:
-    """A column as the catalog describes it.
-
-    Args:
-        name: Our name of it.
-        sql: How a query refers to it: alias and quoted name.
-        kind: `pg_type.typname`; of a domain, of the type beneath.
-        declared: The type as users write it, such as `numeric(12,2)`.
-        type: The lake's type of it.
-        numeric: Declared (precision, scale) of a numeric, where it has them.
-        unique: Whether an index proves its values unique.
-        indexed: Whether an index begins with it.
-    """
-
-    name: str
-    sql: str
-    kind: str
-    declared: str
-    type: Type
-    numeric: tuple[int, int] | None
-    unique: bool
-    indexed: bool
-
-
-@dataclass(frozen=True)
-class SourceTable:
-    """A table or view as the catalog describes it.
-
-    Args:
-        name: Its name in the source.
-        sql: How FROM refers to it: quoted name and alias.
-        alias: Its alias, the same in every query.
-        columns: Our column name -> column.
-        blocks: Pages of its largest part; None where rows have no address (a view).
-        row_security: Whether policies hide rows from the user we connect as.
-    """
-
-    name: str
-    sql: str
-    alias: str
-    columns: Mapping[str, SourceColumn]
-    blocks: int | None
-    row_security: bool
-
-    def __getitem__(self, column: str) -> SourceColumn:
-        return self.columns[column]
-
-
 def quote(identifier: str) -> str:
     """Quote an identifier."""
     return '"' + identifier.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Quote a text value."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _quoted_name(name: str) -> str:
@@ -155,19 +108,12 @@ def describe_table(
     """
     name = settings.source_table(table)
     if not rows:
-        raise SourceError(
-            f"The source has no table {name}.",
-            hint=f'Set ECOM_TABLES to its name there, as {{"{table}": "shop.its_name"}}.',
-        )
+        raise missing_table(table, name)
     found = {str(row["column"]): row for row in rows}
-    names = {column: settings.source_column(table, column) for column in SOURCE_COLUMNS[table]}
-    missing = [column for column in names.values() if column not in found]
+    missing = missing_columns(settings, table, found)
     if missing:
-        example = next(column for column, own in names.items() if own == missing[0])
-        raise SourceError(
-            f"The table {name} has no column {', '.join(missing)}; it has {', '.join(found)}.",
-            hint=f'Set ECOM_COLUMNS to its name there, as {{"{table}.{example}": "its_name"}}.',
-        )
+        raise missing
+    names = {column: settings.source_column(table, column) for column in SOURCE_COLUMNS[table]}
     hidden = [column for column in names.values() if not found[column]["may_read"]]
     if hidden:
         user = str(rows[0]["user"])
@@ -178,7 +124,7 @@ def describe_table(
             f"The database user {user} may not read {', '.join(hidden)} of the table {name}.",
             hint=f"Run in the database: {' '.join(grants)}",
         )
-    alias = _ALIAS[table]
+    alias = ALIAS[table]
     return SourceTable(
         name=name,
         sql=f"{_quoted_name(name)} as {alias}",
@@ -187,8 +133,11 @@ def describe_table(
             column: _describe_column(table, column, f"{alias}.{quote(own)}", name, found[own])
             for column, own in names.items()
         },
-        blocks=rows[0]["blocks"],
-        row_security=bool(rows[0]["row_security"]),
+        is_view=rows[0]["blocks"] is None,
+        blocks=rows[0]["blocks"] or 0,
+        warnings=("row-level security may hide rows from the database user.",)
+        if rows[0]["row_security"]
+        else (),
     )
 
 
@@ -199,11 +148,7 @@ def _describe_column(
     lake_type = DATASETS[table].column(column).type
     accepted = _ACCEPTED.get(lake_type)
     if accepted is not None and kind not in accepted:
-        raise SourceError(
-            f"The column {row['column']} of the table {source_table} is {declared}; "
-            f"expected {', '.join(accepted.values())}.",
-            hint="Change its type in the source, or name a view in ECOM_TABLES that casts it.",
-        )
+        raise wrong_type(source_table, str(row["column"]), declared, accepted.values())
     typmod = int(row["typmod"]) - _TYPMOD_HEADER
     return SourceColumn(
         name=column,

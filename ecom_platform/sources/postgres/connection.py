@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ecom_platform.errors import SourceError, SourceUnavailableError
-from ecom_platform.sources.postgres.catalog import literal
 from ecom_platform.sources.postgres.errors import explain_failure, explain_refusal
+from ecom_platform.sources.shop_tables import literal
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -138,6 +138,10 @@ class Connection:
         with explain_failure(self._address), AdbcStatement(self._handle) as statement:
             statement.set_sql_query(sql)
             statement.execute_update()
+
+    def limit(self, seconds: float) -> None:
+        """Have the server end every further statement after so many seconds."""
+        self.execute(f"set local statement_timeout = {max(1, round(seconds * 1000))}")
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         """Return the rows of a small result."""

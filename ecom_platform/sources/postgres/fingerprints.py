@@ -15,12 +15,12 @@ from ecom_platform.sources.postgres.catalog import FLOATS, INTEGERS
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from ecom_platform.sources.postgres.catalog import SourceColumn
+    from ecom_platform.sources.shop_tables import SourceColumn
 
 _NO_UUID = "00000000-0000-0000-0000-000000000000"
 
 
-def row_hash(columns: Collection[SourceColumn], conditions: Sequence[str] = ()) -> str:
+def row_hash(columns: Collection[SourceColumn], conditions: Sequence[str]) -> str:
     """Return the hash of a row over all of some columns (BIGINT, never NULL).
 
     Args:

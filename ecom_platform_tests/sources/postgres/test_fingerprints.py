@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ecom_platform.calendar import days_between
 from ecom_platform.errors import SourceError, SourceTooSlowError
 from ecom_platform.sources.base import NO_ROWS
-from ecom_platform_tests.shop_writers import write_postgres
+from ecom_platform_tests.shop_writers import write_shop
 from ecom_platform_tests.shops import Case, cases
 from ecom_platform_tests.sources.postgres_database import Database, read
 
@@ -248,7 +248,7 @@ def test_other_rows_have_another_fingerprint_and_the_same_in_any_order_the_same(
 def test_any_day_has_one_fingerprint_however_it_is_asked_for(
     database: Database, case: Case
 ) -> None:
-    write_postgres(case.shop, database.url)
+    write_shop(case.shop, database)
     names = ("timezone", "source_timezone", "start_date")
     options = {name: case.options[name] for name in names}
     first, last = case.days[0], case.days[-1]

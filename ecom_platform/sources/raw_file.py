@@ -1,4 +1,4 @@
-"""From the rows that PostgreSQL sends to Parquet files of a raw dataset, filed under days.
+"""From the rows that a database sends to Parquet files of a raw dataset, filed under days.
 
 Nothing here connects. Memory is bounded by the batches: each becomes a row group.
 """

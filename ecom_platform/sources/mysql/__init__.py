@@ -1,0 +1,1 @@
+"""Orders, customers and payments in MySQL or MariaDB."""
