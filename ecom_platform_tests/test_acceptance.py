@@ -1,10 +1,11 @@
-"""Two real shops with known answers, from files and from PostgreSQL, in a folder and in S3.
+"""Two real shops with known answers, from files and databases, in a folder and in S3.
 
 They stand beside the repository and are not part of it: without them these tests are skipped.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import dataclass, replace
 from datetime import date
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import psycopg
 import pytest
 
 from ecom_platform.settings import Settings
@@ -21,7 +21,9 @@ from ecom_platform_tests.commands.harness import ecom
 from ecom_platform_tests.pipeline import Pipeline, open_lake
 
 if TYPE_CHECKING:
+    from ecom_platform_tests.sources.mariadb_database import MariaDatabase
     from ecom_platform_tests.sources.postgres_database import Database
+    from ecom_platform_tests.sources.shop_database import ShopDatabase
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -49,21 +51,18 @@ class RealShop:
             pytest.skip(f"the real shop {self.name} is not at hand: {DATA} does not hold it")
         return DATA / self.name
 
-    def load(self, database: Database) -> str:
+    def load(self, database: ShopDatabase) -> str:
         """Load it into a database with sensible types; return the database's address."""
         database.create(
             customers_id=f"{self.customer_id} primary key",
             orders_customer_id=self.customer_id,
-            orders_created_at="timestamp",
-            payments_paid_at="timestamp",
+            orders_created_at="naive",
+            payments_paid_at="naive",
         )
-        with psycopg.connect(database.url, autocommit=True) as connection:
-            for table in TABLES:
-                text = (self.folder / f"{table}.csv").read_bytes()
-                with connection.cursor().copy(
-                    f"copy {table} from stdin (format csv, header)"
-                ) as copy:
-                    copy.write(text)
+        for table in TABLES:
+            with (self.folder / f"{table}.csv").open(newline="", encoding="utf-8") as file:
+                _, *rows = csv.reader(file)
+            database.copy(table, [tuple(value or None for value in row) for row in rows])
         return database.url
 
     def settings(self, source: str, lake: str, **options: Any) -> Settings:
@@ -253,6 +252,19 @@ def test_the_cdnow_sample_from_files_in_a_folder(tmp_path: Path) -> None:
 
 def test_the_cdnow_sample_from_postgres_in_a_folder(database: Database, tmp_path: Path) -> None:
     settings = CDNOW.settings(CDNOW.load(database), str(tmp_path / "lake"))
+    make(settings, CDNOW.first, CDNOW.last)
+    assert_cdnow(settings)
+
+
+def test_the_jaffle_shop_from_mariadb_in_a_folder(maria: MariaDatabase, tmp_path: Path) -> None:
+    settings = JAFFLE.settings(JAFFLE.load(maria), str(tmp_path / "lake"))
+    make(settings, JAFFLE.first, JAFFLE.last)
+    assert figures(JAFFLE, settings) == JAFFLE_FIGURES
+    assert repeaters(JAFFLE, settings) == JAFFLE_REPEATERS
+
+
+def test_the_cdnow_sample_from_mariadb_in_a_folder(maria: MariaDatabase, tmp_path: Path) -> None:
+    settings = CDNOW.settings(CDNOW.load(maria), str(tmp_path / "lake"))
     make(settings, CDNOW.first, CDNOW.last)
     assert_cdnow(settings)
 

@@ -29,12 +29,12 @@ from ecom_platform_tests.pipeline import Pipeline
 from ecom_platform_tests.platform import Platform
 from ecom_platform_tests.shop_writers import with_finite_amounts, write_shop
 from ecom_platform_tests.shops import Case, cases
-from ecom_platform_tests.sources.mariadb_database import MariaDatabase
-from ecom_platform_tests.sources.mariadb_server import address_of
 from ecom_platform_tests.sources.postgres_database import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ecom_platform_tests.sources.mariadb_database import MariaDatabase
 
 
 @pytest.fixture(scope="module")
@@ -88,17 +88,15 @@ def test_figures_after_customers_moved_are_those_of_the_oracle(
         assert_metrics_equal(settings, case.days, metrics_of(known, settings, case.days))
 
 
-@thorough(15)
+@thorough(6)
 @given(cases(typed=True, most_shops=6))
 def test_figures_of_mariadb_are_those_of_the_oracle(
-    instance: dg.DagsterInstance, mariadb: str, case: Case
+    instance: dg.DagsterInstance, maria: MariaDatabase, case: Case
 ) -> None:
     case = replace(case, shop=with_finite_amounts(case.shop))
-    database = MariaDatabase(address_of(mariadb, "figures"))
-    MariaDatabase(address_of(mariadb, "mysql")).execute("create database if not exists figures")
-    write_shop(case.shop, database)
+    write_shop(case.shop, maria)
     with TemporaryDirectory() as folder:
-        settings = settings_of(case, database.url, Path(folder, "lake"))
+        settings = settings_of(case, maria.url, Path(folder, "lake"))
         assert Pipeline(settings, instance).run(case.days[0], case.days[-1]) == {}
         assert_equals_oracle(case, settings)
 

@@ -29,10 +29,13 @@ from ecom_platform.errors import AlertError, SourceTooSlowError, SourceUnavailab
 from ecom_platform_tests.alerts.webhook import webhook
 from ecom_platform_tests.pipeline import Pipeline, open_lake
 from ecom_platform_tests.platform import Platform, open_platform
-from ecom_platform_tests.sources.postgres_database import START, Database
+from ecom_platform_tests.sources.postgres_database import Database
+from ecom_platform_tests.sources.shop_database import START, ShopDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ecom_platform_tests.sources.mariadb_database import MariaDatabase
 
 #: 40 days are closed at this moment; the last four are compared at every tick.
 NOW = datetime(2024, 2, 10, 3, tzinfo=UTC)
@@ -51,7 +54,7 @@ ALL = (
 )  # fmt: skip
 
 
-def fill(database: Database, first: date, last: date) -> None:
+def fill(database: ShopDatabase, first: date, last: date) -> None:
     """Make a shop with a customer, an order and its payment on each day.
 
     Every tenth payment is pending, and the 38th is of another day's order.
@@ -85,7 +88,7 @@ def published(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Watch:
     """The sensor on a shop, ticking by a clock of its own."""
 
-    database: Database
+    database: ShopDatabase
     instance: dg.DagsterInstance
     options: dict[str, Any]
     now: datetime = NOW
@@ -200,30 +203,71 @@ def test_each_change_of_a_row_is_found_at_the_next_tick(
     assert asked == set(days)
 
 
+CHANGES_OF_MARIADB = [
+    ("insert into orders values (900, 1, 5, '2024-02-07 23:59:59', 'late')", [RECENT]),
+    ("delete from orders where id = 37", [RECENT]),
+    ("delete from payments where id = 37", [RECENT]),
+    ("update orders set customer_id = null where id = 37", [RECENT]),
+    ("update orders set total_amount = -total_amount where id = 37", [RECENT]),
+    ("update orders set status = 'DONE' where id = 37", [RECENT]),
+    ("update orders set created_at = created_at + interval 1 microsecond where id = 37", [RECENT]),
+    ("update customers set email = 'new@example.invalid' where id = 37", [RECENT]),
+    ("update customers set region = 'south' where id = 37", [RECENT]),
+    ("update customers set signup_date = signup_date + interval 1 day where id = 37",
+     [RECENT, "2024-02-08"]),
+    ("update payments set order_id = 1 where id = 37", [RECENT]),
+    ("update payments set amount = 0 where id = 37", [RECENT]),
+    ("update payments set paid_at = paid_at - interval 2 day where id = 38",
+     ["2024-02-06", "2024-02-08"]),
+    ("update payments set paid_at = '2024-02-07 08:00', status = 'paid' where id = 30", [RECENT]),
+]  # fmt: skip
+
+
+def test_each_change_of_a_row_of_mariadb_is_found_at_the_next_tick(
+    maria: MariaDatabase, tmp_path: Path
+) -> None:
+    fill(maria, START, LAST)
+    options = {"lake": str(tmp_path / "lake"), "email_hmac_key": KEY, "lookback_days": LOOKBACK}
+    settings = maria.settings(**options)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert Pipeline(settings, instance).run(START, LAST) == {}
+        assert Watch(maria, instance, options).tick() == []
+        for change, days in CHANGES_OF_MARIADB:
+            maria.execute(change)
+            asked = {
+                str(day)
+                for first, last in Watch(maria, instance, options).tick()
+                for day in days_between(date.fromisoformat(first), date.fromisoformat(last))
+            }
+            assert (change, asked) == (change, set(days))
+            for day in days:
+                Watch(maria, instance, options).publish(day)
+
+
 def test_what_it_asks_for_makes_the_lake_what_one_made_anew_would_be(
-    database: Database, tmp_path: Path
+    shop_database: ShopDatabase, tmp_path: Path
 ) -> None:
     """Through the real sensor and real runs, at the real time."""
     today = datetime.now(UTC).date()
     first, last = today - timedelta(days=12), today - timedelta(days=1)
-    fill(database, first, last)
+    fill(shop_database, first, last)
     orphans, parents = first + timedelta(days=6), first + timedelta(days=1)
-    database.insert("orders", (800, 800, 9, f"{orphans} 07:00+00", "done"))
-    database.insert("payments", (800, 800, 9, "paid", f"{orphans} 08:00+00"),
+    shop_database.insert("orders", (800, 800, 9, f"{orphans} 07:00+00", "done"))
+    shop_database.insert("payments", (800, 800, 9, "paid", f"{orphans} 08:00+00"),
                     (801, 801, 9, "paid", f"{orphans} 08:00+00"))  # fmt: skip
-    settings = database.settings(
+    settings = shop_database.settings(
         lake=str(tmp_path / "lake"), start_date=first, email_hmac_key=KEY, change_check_hours=1
     )
     with open_platform(settings) as platform:
         assert platform.failures(platform.run(first, last)) == {}
         changed = [first, parents, orphans, last - timedelta(days=4), last]
-        database.insert("customers", (800, None, "south", parents))
-        database.insert("orders", (801, 800, 9, f"{parents} 07:00+00", "done"))
-        database.insert("orders", (900, 1, 50, f"{changed[0]} 07:00+00", "late"))
-        database.execute("delete from payments where id = 1")
-        database.execute("update customers set region = 'south' where id = 7")
+        shop_database.insert("customers", (800, None, "south", parents))
+        shop_database.insert("orders", (801, 800, 9, f"{parents} 07:00+00", "done"))
+        shop_database.insert("orders", (900, 1, 50, f"{changed[0]} 07:00+00", "late"))
+        shop_database.execute("delete from payments where id = 1")
+        shop_database.execute("update customers set region = 'south' where id = 7")
         # Pending since the day of its order, which it leaves.
-        database.execute(f"update payments set status = 'paid', paid_at = '{last} 18:00+00' "
+        shop_database.execute(f"update payments set status = 'paid', paid_at = '{last} 18:00+00' "
                          "where id = 0")  # fmt: skip
         sensor = platform.definitions.resolve_sensor_def("source_changes")
         assert sensor.default_status is dg.DefaultSensorStatus.STOPPED
@@ -240,7 +284,7 @@ def test_what_it_asks_for_makes_the_lake_what_one_made_anew_would_be(
         assert asked == set(changed)
         assert not sensor.evaluate_tick(context).run_requests
 
-    anew = database.settings(
+    anew = shop_database.settings(
         lake=str(tmp_path / "anew"), start_date=first, email_hmac_key=KEY, change_check_hours=1
     )
     with dg.DagsterInstance.ephemeral() as instance:

@@ -29,19 +29,20 @@ class MariaDatabase(ShopDatabase):
     }
 
     def execute(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        with self._connect() as connection, connection.cursor() as cursor:
+        with self.connect() as connection, connection.cursor() as cursor:
             cursor.execute(sql, [_stored(value) for value in values] or None)
             return list(cursor.fetchall())
 
     def copy(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
         stored = [[_stored(value) for value in row] for row in rows]
-        with self._connect() as connection, connection.cursor() as cursor:
+        with self.connect() as connection, connection.cursor() as cursor:
             for start in range(0, len(stored), 10_000):
                 some = stored[start : start + 10_000]
                 places = ", ".join(["%s"] * len(some[0]))
                 cursor.executemany(f"insert into {table} values ({places})", some)
 
-    def _connect(self) -> pymysql.Connection[Any]:
+    def connect(self) -> pymysql.Connection[Any]:
+        """Connect as `root`."""
         parts = urlsplit(self.url)
         return pymysql.connect(
             unix_socket=parse_qs(parts.query)["socket"][0],

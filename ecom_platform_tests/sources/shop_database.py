@@ -18,7 +18,7 @@ from ecom_platform.sources.database import DatabaseSource
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ecom_platform.sources.base import Snapshot, Totals
+    from ecom_platform.sources.base import Fingerprints, Snapshot, Totals
 
 START = date(2024, 1, 1)
 
@@ -123,3 +123,12 @@ def read(snapshot: Snapshot, table: str, first: str, last: str = "") -> Read:
         ]
     rows.sort(key=lambda row: (row["id"] is not None, row["id"]))
     return Read(rows, extraction.totals, row_groups)
+
+
+def fingerprints(
+    database: ShopDatabase, first: str, last: str = "", **options: Any
+) -> Fingerprints:
+    """Return the fingerprints of some days, in a snapshot of their own."""
+    days = date.fromisoformat(first), date.fromisoformat(last or first)
+    with database.source(**options).snapshot() as snapshot:
+        return snapshot.fingerprints(*days, seconds=60)

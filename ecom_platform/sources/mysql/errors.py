@@ -58,7 +58,6 @@ _NUMBERS = {
     3024: (True, _FASTER),
     1053: (True, _TRY_LATER),
     3159: (False, _SSL),
-    2026: (False, _SSL),
 }
 #: Numbers that are the client's own: the server is not reached, or is gone.
 _CLIENT = range(2000, 3000)
@@ -72,6 +71,7 @@ def explain_refusal(address: Address) -> Generator[None]:
         SourceError: The server refuses the connection for good.
         SourceUnavailableError: It does not answer, or not now.
     """
+    from pymysql.constants import CR
     from pymysql.err import MySQLError
 
     try:
@@ -79,7 +79,7 @@ def explain_refusal(address: Address) -> Generator[None]:
     except (MySQLError, OSError, RuntimeError) as error:
         number, reason = _what_was_said(error, address)
         cause = getattr(error, "original_exception", error)
-        if isinstance(cause, SSLError):
+        if isinstance(cause, SSLError) or number == CR.CR_SSL_CONNECTION_ERROR:
             may_pass, hint = False, _SSL
         elif isinstance(cause, FileNotFoundError):
             may_pass, hint = True, "Check the path of the socket or of ssl-ca in ECOM_SOURCE."

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from ecom_platform.sources.shop_queries import ShopQueries
     from ecom_platform.sources.shop_tables import SourceTable
 
+#: How an error ends that says: no such database, column or table.
+_NOT_THERE = ("(1049).", "(1054).", "(1146).")
+
 
 @contextmanager
 def open_session(settings: Settings) -> Generator[MySQLSession]:
@@ -73,20 +76,19 @@ class MySQLSession:
         return described
 
     def _explain_absence(self, name: str, columns: Sequence[str]) -> None:
-        """Raise the error for columns that the user may not read, of which the catalog is silent.
+        """Raise the error of columns that cannot be read, where they are there nonetheless.
 
-        Where they are simply not there, nothing happens.
+        The catalog is silent about what the user may not read, and about broken views.
         """
         names = ", ".join(map(quote, columns))
         try:
             self._connection.rows(f"select {names} from {quoted_name(name)} limit 0")
         except SourceError as error:
+            if error.message.endswith(_NOT_THERE):
+                return
             if "denied" in error.message:
-                raise SourceError(
-                    error.message, hint=f"Run in the database: GRANT SELECT ON {name} TO …;"
-                ) from None
-            if error.transient:
-                raise
+                error.hint = f"Run in the database: GRANT SELECT ON {quoted_name(name)} TO …;"
+            raise
 
     def row_count(self, table: SourceTable) -> int:
         (found,) = self._connection.rows(row_count_query(table.name))

@@ -76,7 +76,6 @@ def refusal(severity: bytes, code: bytes, message: bytes) -> bytes:
         "postgresql://reader:s3cr3t@host/shop?s3cr3t=word",
         "postgresql://reader:s3cr3t@host/shop?sslmode=s3cr3t",
         "postgresql://reader:s3cr3t@host/shop?s3cr3t",
-        "mysql://reader:s3cr3t@host/shop",
         "host=word password=s3cr3t",
         "",
     ],
