@@ -35,8 +35,6 @@ from ecom_platform_tests.sources.shop_database import START, ShopDatabase
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ecom_platform_tests.sources.mariadb_database import MariaDatabase
-
 #: 40 days are closed at this moment; the last four are compared at every tick.
 NOW = datetime(2024, 2, 10, 3, tzinfo=UTC)
 LAST = date(2024, 2, 9)
@@ -201,47 +199,6 @@ def test_each_change_of_a_row_is_found_at_the_next_tick(
         for day in days_between(date.fromisoformat(first), date.fromisoformat(last))
     }
     assert asked == set(days)
-
-
-CHANGES_OF_MARIADB = [
-    ("insert into orders values (900, 1, 5, '2024-02-07 23:59:59', 'late')", [RECENT]),
-    ("delete from orders where id = 37", [RECENT]),
-    ("delete from payments where id = 37", [RECENT]),
-    ("update orders set customer_id = null where id = 37", [RECENT]),
-    ("update orders set total_amount = -total_amount where id = 37", [RECENT]),
-    ("update orders set status = 'DONE' where id = 37", [RECENT]),
-    ("update orders set created_at = created_at + interval 1 microsecond where id = 37", [RECENT]),
-    ("update customers set email = 'new@example.invalid' where id = 37", [RECENT]),
-    ("update customers set region = 'south' where id = 37", [RECENT]),
-    ("update customers set signup_date = signup_date + interval 1 day where id = 37",
-     [RECENT, "2024-02-08"]),
-    ("update payments set order_id = 1 where id = 37", [RECENT]),
-    ("update payments set amount = 0 where id = 37", [RECENT]),
-    ("update payments set paid_at = paid_at - interval 2 day where id = 38",
-     ["2024-02-06", "2024-02-08"]),
-    ("update payments set paid_at = '2024-02-07 08:00', status = 'paid' where id = 30", [RECENT]),
-]  # fmt: skip
-
-
-def test_each_change_of_a_row_of_mariadb_is_found_at_the_next_tick(
-    maria: MariaDatabase, tmp_path: Path
-) -> None:
-    fill(maria, START, LAST)
-    options = {"lake": str(tmp_path / "lake"), "email_hmac_key": KEY, "lookback_days": LOOKBACK}
-    settings = maria.settings(**options)
-    with dg.DagsterInstance.ephemeral() as instance:
-        assert Pipeline(settings, instance).run(START, LAST) == {}
-        assert Watch(maria, instance, options).tick() == []
-        for change, days in CHANGES_OF_MARIADB:
-            maria.execute(change)
-            asked = {
-                str(day)
-                for first, last in Watch(maria, instance, options).tick()
-                for day in days_between(date.fromisoformat(first), date.fromisoformat(last))
-            }
-            assert (change, asked) == (change, set(days))
-            for day in days:
-                Watch(maria, instance, options).publish(day)
 
 
 def test_what_it_asks_for_makes_the_lake_what_one_made_anew_would_be(

@@ -121,6 +121,8 @@ class MySQLDialect:
             end = timedelta(days=0 if high == str(_LAST_DAY.date()) else 1, seconds=late)
             if end < ONE_DAY:  # later times there are none, and they cannot be written
                 limits += f" and {column.sql} < {_literal(_LAST_DAY + end)}"
+        if column.kind == "timestamp":
+            return f"({limits})"
         # There are days without a number, such as 0000-00-00 and 2024-03-00, and 2024-02-30.
         number = f"dayofmonth({column.sql})"
         return f"({limits} and {number} between 1 and dayofmonth(last_day({column.sql})))"
