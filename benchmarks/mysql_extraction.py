@@ -137,8 +137,8 @@ def server(folder: Path) -> Iterator[str]:
     """Run a server; yields the path of its socket."""
     path = f"{os.environ['PATH']}:/usr/sbin"
     # A server that starts removes what others have in its folder of temporary tables.
-    (folder / "tmp").mkdir()
-    common = ["--no-defaults", f"--datadir={folder}/data", f"--tmpdir={folder}/tmp"]
+    (folder / "temporary").mkdir()
+    common = ["--no-defaults", f"--datadir={folder}/data", f"--tmpdir={folder}/temporary"]
     common += ["--user=root"] if os.geteuid() == 0 else []
     install = shutil.which("mariadb-install-db", path=path) or "mariadb-install-db"
     program = shutil.which("mariadbd", path=path) or "mariadbd"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ecom_platform_tests.commands.harness import Done
+    from ecom_platform_tests.sources.mariadb_database import MariaDatabase
 
     Call = Callable[..., Done]
 
@@ -55,6 +56,21 @@ def shop(lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ECOM_SOURCE", (tmp_path / "shop").as_uri())
     monkeypatch.setenv("ECOM_RETRY_SECONDS", "0")
     return tmp_path / "shop"
+
+
+def test_a_shop_in_mariadb_is_published_and_shown(lake: Path, maria: MariaDatabase) -> None:
+    del lake
+    maria.create(orders_id="bigint unsigned auto_increment primary key", payments_paid_at="naive")
+    maria.insert("customers", (1, EMAIL, "Norrköping", "2024-03-01"))
+    maria.insert("orders", (1, 1, "10.10", "2024-03-01 10:00:00"), (2, 1, "1", "2024-03-01 11:00"))
+    maria.insert("payments", (1, 1, "10.10", "paid", "2024-03-02 00:30:00"), (2, 2, "1", "new"))
+    options = {"ECOM_SOURCE": maria.url, "ECOM_SOURCE_TIMEZONE": "Europe/Berlin"}
+    done = ecom("run", *DAYS, **options)
+    assert done.code == 0, done.err
+    shown = ecom("show", "total_revenue", *DAYS, "--format", "csv", **options)
+    assert shown.out.splitlines()[1:] == [
+        "2024-03-01,Norrköping,10.10", "2024-03-01,all,10.10", "2024-03-02,all,0.00",
+    ]  # fmt: skip
 
 
 @pytest.mark.usefixtures("shop")

@@ -50,6 +50,7 @@ class MariaDatabase(ShopDatabase):
             database=parts.path.strip("/"),
             autocommit=True,
             charset="utf8mb4",
+            ssl_disabled=True,  # or certificates would be read, for longer than all else takes
             # So loose that what old databases hold can be stored.
             init_command="set time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES'",
         )

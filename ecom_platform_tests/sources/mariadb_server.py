@@ -54,8 +54,8 @@ def mariadb_server() -> Iterator[str]:
     # Not under pytest's own folder: the path of a socket must be short.
     with TemporaryDirectory(prefix="ecom-mariadb-", ignore_cleanup_errors=True) as folder:
         # A server that starts removes what others have in its folder of temporary tables.
-        (Path(folder) / "tmp").mkdir()
-        common = ("--no-defaults", f"--datadir={folder}/data", f"--tmpdir={folder}/tmp")
+        (Path(folder) / "temporary").mkdir()
+        common = ("--no-defaults", f"--datadir={folder}/data", f"--tmpdir={folder}/temporary")
         if os.geteuid() == 0:
             common += ("--user=root",)
         subprocess.run(
