@@ -231,7 +231,7 @@ def test_an_empty_table_and_an_empty_day_have_no_files_and_no_totals(
 
 
 @hypothesis_settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(case=cases(typed=True))
 def test_any_shop_is_read_whole_each_row_on_its_day(

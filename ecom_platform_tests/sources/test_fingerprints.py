@@ -29,7 +29,7 @@ NOON = "2024-03-01 12:00+00"
 BERLIN = "Europe/Berlin"
 
 many_examples = hypothesis_settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

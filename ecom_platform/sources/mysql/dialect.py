@@ -58,15 +58,15 @@ class MySQLDialect:
         # The id is left as it is, so that its index serves; numbers and texts would be compared
         # as floats.
         theirs, its_id = reference.sql, identity.sql
-        if reference.kind in _NUMBERS and identity.kind in _NUMBERS:
+        families = _NUMBERS, TEXTS, (identity.kind,)
+        alike = any({reference.kind, identity.kind} <= {*family} for family in families)
+        if alike and reference.collation == identity.collation:
             return theirs, its_id
         if reference.kind in TEXTS and identity.kind in INTEGERS:
-            whole = f"{theirs} regexp '^(0|-?[1-9][0-9]{{0,17}})$'"
+            whole = f"{theirs} regexp '^(0|-?[1-9][0-9]{{0,17}})\\z'"
             return f"case when {whole} then cast({theirs} as signed) end", its_id
         if identity.kind not in TEXTS:
             return _exact_text(reference), _exact_text(identity)
-        if reference.kind in TEXTS and reference.collation == identity.collation:
-            return theirs, its_id
         if not identity.collation.startswith(_UNIVERSAL):
             return _exact_text(reference), _exact_text(identity)
         return f"convert({theirs} using {_UNIVERSAL}) collate {identity.collation}", its_id

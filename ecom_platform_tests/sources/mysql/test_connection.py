@@ -104,7 +104,7 @@ def test_a_long_snapshot_while_another_connection_writes(shop: MariaDatabase) ->
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        for _ in range(4):
+        for _ in range(2):
             with shop.source().snapshot() as snapshot:
                 before = written
                 orders = read(snapshot, "orders", *YEAR).rows
