@@ -136,6 +136,9 @@ class Settings(BaseSettings):
         description="How many closed days, yesterday included, the daily schedule makes each "
         "time, and `source_changes` compares at every tick, for what has changed since.",
     )
+    change_check_minutes: int = Field(
+        default=5, ge=1, le=60, description="Minutes between two ticks of `source_changes`."
+    )
     change_check_hours: int = Field(
         default=24,
         ge=1,

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from ecom_platform.datasets import Dataset
     from ecom_platform.settings import Settings
 
-#: Between two ticks.
-INTERVAL = timedelta(minutes=5)
 #: A day that was asked for, and is not made as it was then, has failed: it is left for so long.
 PAUSE = timedelta(hours=6)
 #: Ranges of days that a message spells out.

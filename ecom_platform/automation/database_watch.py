@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from ecom_platform.automation.changes import INTERVAL, State
+from ecom_platform.automation.changes import State
 from ecom_platform.calendar import ONE_DAY, contiguous_ranges, days_between
 from ecom_platform.datasets import RAW
 from ecom_platform.errors import SourceTooSlowError
@@ -105,7 +105,8 @@ class Comparison:
 
     def _due(self, older: int, state: DatabaseState, now: datetime) -> int:
         """Return how many older days to compare, so that all are within the set hours."""
-        passed = now - state.ticked_at if state.ticked_at else INTERVAL
+        first = timedelta(minutes=self._settings.change_check_minutes)
+        passed = now - state.ticked_at if state.ticked_at else first
         share = passed / timedelta(hours=self._settings.change_check_hours)
         return max(1, min(ceil(older * share), older))
 

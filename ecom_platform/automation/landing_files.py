@@ -11,7 +11,7 @@ import dagster as dg
 
 from ecom_platform.alerts.channels import Message, open_channels
 from ecom_platform.automation.alerts import send
-from ecom_platform.automation.changes import INTERVAL, ChangeSensor, Found
+from ecom_platform.automation.changes import ChangeSensor, Found
 from ecom_platform.automation.jobs import DAILY_REFRESH
 from ecom_platform.automation.landing_state import LandingState
 from ecom_platform.automation.landing_watch import Landing
@@ -47,7 +47,7 @@ def build_landing_sensor(settings: Settings, datasets: Sequence[Dataset]) -> dg.
         description="Makes the days whose files were delivered, changed or removed since they "
         f"were published, once the files have stayed the same for {settings.source_still_minutes} "
         "minutes.",
-        minimum_interval_seconds=int(INTERVAL.total_seconds()),
+        minimum_interval_seconds=60 * settings.change_check_minutes,
     )
     def landing_files(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         return files.tick(context.instance, context.cursor, datetime.now(UTC), context.log)

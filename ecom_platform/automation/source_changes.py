@@ -10,7 +10,7 @@ from logging import Logger
 import dagster as dg
 
 from ecom_platform.alerts.channels import open_channels
-from ecom_platform.automation.changes import INTERVAL, ChangeSensor, Found
+from ecom_platform.automation.changes import ChangeSensor, Found
 from ecom_platform.automation.database_watch import Comparison, DatabaseState
 from ecom_platform.automation.jobs import DAILY_REFRESH
 from ecom_platform.datasets import Dataset
@@ -36,7 +36,7 @@ def build_change_sensor(settings: Settings, datasets: Sequence[Dataset]) -> dg.S
         description="Makes the days again that the database has changed since they were "
         f"published. Compares the last {settings.lookback_days} closed days at every tick, and "
         f"all of them within {settings.change_check_hours} hours.",
-        minimum_interval_seconds=int(INTERVAL.total_seconds()),
+        minimum_interval_seconds=60 * settings.change_check_minutes,
     )
     def source_changes(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         return changes.tick(context.instance, context.cursor, datetime.now(UTC), context.log)

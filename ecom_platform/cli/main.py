@@ -14,6 +14,7 @@ from dotenv import load_dotenv
 
 from ecom_platform import __version__
 from ecom_platform.cli.quarantine import app as quarantine
+from ecom_platform.cli.shop import app as shop
 from ecom_platform.commands.options import AsOf, FileFormat, Format, From, FromAny, To, ToAny
 from ecom_platform.errors import EcomError
 from ecom_platform.privacy import redact
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 
 app.add_typer(quarantine, name="quarantine")
+app.add_typer(shop, name="shop")
 
 #: Typer has bundled click since 0.26: its usage errors have no other name in all its versions.
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)

@@ -122,19 +122,26 @@ def _write_environment(folder: Path, shop: str, first: date) -> None:
         "ECOM_SOURCE": shop,
         "ECOM_LAKE": str(folder / "lake"),
         "ECOM_START_DATE": first.isoformat(),
+        # Whoever looks on does not wait for minutes.
+        "ECOM_CHANGE_CHECK_MINUTES": "1",
         "DAGSTER_HOME": str(folder),
     }
     lines = [f"{name}={shlex.quote(value)}" for name, value in values.items()]
     (folder / ENVIRONMENT).write_text("\n".join(lines) + "\n")
 
 
+def read_environment(folder: Path) -> dict[str, str]:
+    """Return the settings that a demo has left in its folder."""
+    lines = (folder / ENVIRONMENT).read_text().splitlines()
+    values = (line.partition("=") for line in lines)
+    return {name: shlex.split(value)[0] for name, _, value in values}
+
+
 def _use_environment(folder: Path) -> Settings:
     """Make the demo's settings the only ones: not the user's own, nor those of a `.env` file."""
     for name in [name for name in os.environ if name.startswith("ECOM_")]:
         del os.environ[name]
-    for line in (folder / ENVIRONMENT).read_text().splitlines():
-        name, _, value = line.partition("=")
-        os.environ[name] = shlex.split(value)[0]
+    os.environ |= read_environment(folder)
     os.chdir(folder)
     from ecom_platform.commands.run import prepare_instance
 
@@ -208,6 +215,7 @@ def _print_next(folder: str, ecom: str, days: str, console: Console) -> None:
                 f"{ecom} doctor",
             ],
         ),
+        ("The shop going on, for Dagster to follow", [f"{ecom} shop live{option} --for 60"]),
         (
             "The lake itself: one Parquet file for each day of a dataset",
             [f"ls {shlex.quote(f'{folder}/lake')}"],

@@ -20,7 +20,7 @@ from dagster._core.test_utils import create_run_for_test
 
 from ecom_platform.alerts.channels import open_channels
 from ecom_platform.assets.metrics import METRICS
-from ecom_platform.automation.changes import INTERVAL, PAUSE
+from ecom_platform.automation.changes import PAUSE
 from ecom_platform.automation.landing_files import LandingFiles
 from ecom_platform.automation.landing_state import LandingState
 from ecom_platform.calendar import days_between
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 1, 11, 3, tzinfo=UTC)
 LAST = date(2026, 1, 10)
 DAY, NEXT, OPEN = "2026-01-05", "2026-01-06", "2026-01-11"
+INTERVAL = timedelta(minutes=5)
 KEY = "k" * 32
 DATASETS = (*RAW, *CLEANED, *(metric.dataset for metric in METRICS))
 ORDERS = f"orders/date={DAY}/orders.csv"

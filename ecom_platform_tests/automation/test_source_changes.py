@@ -19,7 +19,7 @@ from pyarrow import parquet
 
 from ecom_platform.alerts.channels import open_channels
 from ecom_platform.assets.metrics import METRICS
-from ecom_platform.automation.changes import INTERVAL, PAUSE
+from ecom_platform.automation.changes import PAUSE
 from ecom_platform.automation.database_watch import DatabaseState
 from ecom_platform.automation.source_changes import SourceChanges
 from ecom_platform.calendar import days_between
@@ -94,7 +94,9 @@ class Watch:
     message: str = ""
     keys: list[str] = field(default_factory=list)
 
-    def tick(self, *, after: timedelta = INTERVAL, **options: Any) -> list[tuple[str, str]]:
+    def tick(
+        self, *, after: timedelta = timedelta(minutes=5), **options: Any
+    ) -> list[tuple[str, str]]:
         """Let time pass, tick, and return the ranges that are asked for."""
         self.now += after
         settings = self.database.settings(**{**self.options, **options})

@@ -200,9 +200,9 @@ def survival(days: Ints) -> Floats:
 _RATES = np.sort(np.random.default_rng(0).gamma(RATE_SHAPE, size=1 << 16))
 
 
-def plan(shop: DemoShop) -> Demand:
-    """Return the shop's demand, day by day from its opening to its last day."""
-    days = list(days_between(shop.opening, shop.last_day))
+def plan(shop: DemoShop, until: date | None = None) -> Demand:
+    """Return the shop's demand, day by day from its opening to its last day, or until later."""
+    days = list(days_between(shop.opening, until or shop.last_day))
     count = len(days)
     chances = [shop.chance(PLANNING, day) for day in days]
     mondays = [day - timedelta(days=day.weekday()) for day in days]
@@ -219,7 +219,8 @@ def plan(shop: DemoShop) -> Demand:
     active = np.convolve(signups, stay)[:count]
     returning = appetite * active * (RATE_SHAPE / RATE_SCALE / 7)
     kept = np.arange(count) >= HISTORY_DAYS
-    wanted = (signups * (1 - UNDECIDED) + returning)[kept].sum() / (1 - GUESTS)
+    asked_for = slice(HISTORY_DAYS, (shop.last_day - shop.opening).days + 1)
+    wanted = (signups * (1 - UNDECIDED) + returning)[asked_for].sum() / (1 - GUESTS)
     scale = shop.orders / wanted
 
     def happens(expected: Floats) -> Ints:

@@ -46,6 +46,13 @@ SPLIT = 0.04  # orders paid in two
 CANCELLED, TEST, RETURNED = 0.03, 0.0005, 0.05  # orders
 PAYMENT_TERM = 14 * DAY  # what is not paid by then, expires
 
+# How long things take, log-normal: the median, and the spread of the logarithm.
+TRANSFER = 1.5 * DAY, 1.0
+SHIPPING = 20 * HOUR, 0.5
+ARRIVAL = 60 * HOUR, 0.4
+RETURN = 6 * DAY, 0.5  # since the arrival
+CANCELLATION = 5 * HOUR, 1.0
+
 ORDER_WORDS = (
     "completed", "shipped", "processing", "pending", "returned", "cancelled", "canceled", "test",
 )  # fmt: skip
@@ -174,14 +181,14 @@ def settle(orders: Orders, chance: Generator, now: datetime) -> tuple[Ints, Paym
     fate = chance.random(count)
     attempt = orders.created + takes(30 * SECOND, 0.7)
     pays = attempt + fails * takes(6 * 60 * SECOND, 1.2)
-    pays += np.where(transfer, takes(1.5 * DAY, 1.0), takes(20 * SECOND, 1.0))
+    pays += np.where(transfer, takes(*TRANSFER), takes(20 * SECOND, 1.0))
     expires = orders.created + PAYMENT_TERM
     expired = pays > expires
     pays = np.minimum(pays, expires)
-    ships = pays + takes(20 * HOUR, 0.5)
-    arrives = ships + takes(60 * HOUR, 0.4)
-    returns = arrives + takes(6 * DAY, 0.5)
-    cancels = orders.created + takes(5 * HOUR, 1.0)
+    ships = pays + takes(*SHIPPING)
+    arrives = ships + takes(*ARRIVAL)
+    returns = arrives + takes(*RETURN)
+    cancels = orders.created + takes(*CANCELLATION)
     first_part = (orders.cents * chance.uniform(0.2, 0.8, count)).astype(np.int64)
 
     is_void = (gives_up & (attempt + HOUR <= at)) | (expired & (expires <= at))

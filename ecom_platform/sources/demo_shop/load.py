@@ -14,9 +14,10 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from pydantic import TypeAdapter
 
 from ecom_platform.errors import SourceError, SourceUnavailableError
-from ecom_platform.sources.demo_shop.demand import plan
+from ecom_platform.sources.demo_shop.demand import DemoShop, plan
 from ecom_platform.sources.demo_shop.rows import Rows, customer_rows, order_rows
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 
     from adbc_driver_postgresql.dbapi import Cursor
 
-    from ecom_platform.sources.demo_shop.demand import DemoShop
-
+#: How the comment on each table begins; what follows says which shop it is.
 MARK = "Simulated by ecom_platform; made anew by every demo."
+_DESCRIPTION = TypeAdapter(DemoShop)
 
 #: As in a shop that has lived for some years. Its customers have a primary key. Its orders and
 #: payments come from tills and payment providers through a queue that delivers at least once,
@@ -84,7 +85,7 @@ def load_demo_shop(
         ) from None
     try:
         with closing(connection), connection.cursor() as cursor:
-            _create(cursor)
+            _create(cursor, shop)
             sending: Future[None] | None = None
             everything = chain(customer_rows(shop, demand), order_rows(shop, demand, now))
             with ThreadPoolExecutor(1) as sender:  # the next rows are made while these are sent
@@ -111,23 +112,48 @@ def load_demo_shop(
     return sent
 
 
-def _create(cursor: Cursor) -> None:
-    cursor.execute(
-        "SELECT string_agg(name, ', ') FROM unnest(string_to_array($1, ' ')) AS name "
-        "WHERE to_regclass(name) IS NOT NULL "
-        "AND obj_description(to_regclass(name), 'pg_class') IS DISTINCT FROM $2",
-        (" ".join(TABLES), MARK),
+def read_mark(cursor: Cursor) -> DemoShop:
+    """Return which shop it is that the tables hold.
+
+    Raises:
+        SourceError: A table is missing, or is one that no demo has made.
+    """
+    marks = {_mark(cursor, table) or "" for table in TABLES}
+    mark = marks.pop()
+    if not marks and mark.startswith(MARK):
+        return _DESCRIPTION.validate_json(mark.removeprefix(MARK))
+    raise SourceError(
+        f"The tables {', '.join(TABLES)} of this database are not a demo's. Nothing was changed.",
+        hint="Make a demo: ecom demo",
     )
-    [[strangers]] = cursor.fetchall()
+
+
+def _mark(cursor: Cursor, table: str) -> str | None:
+    """Return the comment of a table; None where there is no such table."""
+    cursor.execute(
+        "SELECT coalesce(obj_description(to_regclass($1), 'pg_class'), '') "
+        "WHERE to_regclass($1) IS NOT NULL",
+        (table,),
+    )
+    found = cursor.fetchall()
+    return found[0][0] if found else None
+
+
+def _create(cursor: Cursor, shop: DemoShop) -> None:
+    marks = {table: _mark(cursor, table) for table in TABLES}
+    strangers = ", ".join(
+        table for table, mark in marks.items() if not (mark is None or mark.startswith(MARK))
+    )
     if strangers:
         raise SourceError(
             f"The database already has {strangers}, which no demo has made. Nothing was changed.",
             hint="Give the demo an empty database of its own.",
         )
+    mark = _DESCRIPTION.dump_json(shop).decode()
     for table, columns in TABLES.items():
         cursor.execute(f"DROP TABLE IF EXISTS {table}")
         cursor.execute(f"CREATE TABLE {table} ({columns})")
-        cursor.execute(f"COMMENT ON TABLE {table} IS '{MARK}'")
+        cursor.execute(f"COMMENT ON TABLE {table} IS '{MARK} {mark}'")
 
 
 def _gathered(everything: Iterable[Rows]) -> Iterator[tuple[str, pa.Table, bool]]:
