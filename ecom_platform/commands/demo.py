@@ -58,7 +58,7 @@ def run_demo(orders: int, days: int, folder: Path, *, debug: bool) -> int:
             address = start_postgres(folder / DATABASE)
         with _timed(seconds, f"make a shop of {orders:,} orders", console):
             _make_shop(address, orders, first, last, console)
-        _write_environment(folder, address, first)
+        write_environment(folder, address, first)
         ecom = _own_command()
         settings = _use_environment(folder)
         with _timed(seconds, f"materialize {days} days through Dagster", console):
@@ -117,7 +117,8 @@ def _make_shop(address: str, orders: int, first: date, last: date, console: Cons
         )
 
 
-def _write_environment(folder: Path, shop: str, first: date) -> None:
+def write_environment(folder: Path, shop: str, first: date) -> None:
+    """Leave the settings of a demo in its folder: its database, its lake, its first day."""
     values = {
         "ECOM_SOURCE": shop,
         "ECOM_LAKE": str(folder / "lake"),
