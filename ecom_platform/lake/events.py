@@ -12,6 +12,7 @@ from dagster._core.events import (
     generate_event_batch_id,
 )
 
+from ecom_platform.datasets import Type
 from ecom_platform.lake.fingerprints import SOURCE_FINGERPRINT
 from ecom_platform.lake.ledger import FOLDER
 from ecom_platform.privacy import redact
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ecom_platform.datasets import Dataset
+    from ecom_platform.lake.ledger import Restatement
     from ecom_platform.lake.tables import Published, Report
     from ecom_platform.settings import Settings
 
+Fact = int | float | str | dg.TableMetadataValue
 #: Bad days that an error message spells out, and restated values that an event shows.
 SHOWN_DAYS, SHOWN_VALUES = 30, 200
 
@@ -45,10 +48,13 @@ def as_events(
 
 
 def partition_metadata(
-    published: Published, facts: Mapping[str, int | float | str]
-) -> dict[str, int | float | str]:
+    dataset: Dataset, published: Published, facts: Mapping[str, int | float | str]
+) -> dict[str, Fact]:
     """Return the facts of a published day."""
-    restated = {"restated_values": len(published.restated)} if published.restated else {}
+    restated: dict[str, Fact] = {}
+    if published.restated:
+        restated["restated_values"] = len(published.restated)
+        restated["restated"] = _table(dataset, published.restated)
     return {
         "dagster/partition_row_count": published.audit.rows,
         "dagster/uri": published.uri,
@@ -67,32 +73,48 @@ def restatements(
     """Return the event of the ledger's asset, where published values have changed."""
     now = datetime.now(UTC)
     found = [
-        (settings.is_settled(day, now), change)
-        for day, published in report.published.items()
-        for change in published[dataset].restated
+        change for published in report.published.values() for change in published[dataset].restated
     ]
     if not found:
         return []
-    records = [
-        dg.TableRecord(
-            {
-                "date": change.day,
-                "key": ", ".join(str(value) for value in change.key.values()),
-                "value": change.column,
-                "old": change.old or "",
-                "new": change.new or "",
-                "day": "settled" if settled else "provisional",
-            }
-        )
-        for settled, change in found[:SHOWN_VALUES]
-    ]
     metadata = {
         "metric": dataset.name,
         "values": len(found),
-        SETTLED_VALUES: sum(settled for settled, _ in found),
-        "restatements": dg.MetadataValue.table(records),
+        SETTLED_VALUES: sum(settings.is_settled(change.day, now) for change in found),
+        "restatements": _table(dataset, found),
     }
     return [dg.AssetMaterialization(LEDGER, metadata=metadata)]
+
+
+def _table(dataset: Dataset, found: Sequence[Restatement]) -> dg.TableMetadataValue:
+    """Return restated values for people, in so few columns that the page shows them side by side.
+
+    Those of all regions come first, as what is beyond SHOWN_VALUES is left to the ledger.
+    """
+    types = {column.name: column.type for column in dataset.columns}
+    records: list[dg.TableRecord] = []
+    for change in sorted(found, key=lambda change: change.key.get("region") != "all")[
+        :SHOWN_VALUES
+    ]:
+        old, new = (_short(value, types[change.column]) for value in (change.old, change.new))
+        row = ", ".join(str(value) for value in change.key.values())
+        records.append(
+            dg.TableRecord(
+                {
+                    "date": change.day,
+                    "of": row,
+                    "value": change.column,
+                    "was → is": f"{old} → {new}",
+                }
+            )
+        )
+    return dg.MetadataValue.table(records)
+
+
+def _short(value: str | None, type_: Type) -> str:
+    if value is None:
+        return "none"
+    return f"{float(value):.4f}" if type_ is Type.RATIO else value
 
 
 def failure(dataset: Dataset, report: Report) -> dg.Failure:

@@ -100,7 +100,7 @@ class LakeIOManager(dg.IOManager):
         inputs = self._inputs.pop(context.step_context.step.key, {})
         start = self._engine.settings.start_date
         metadata = {
-            day: partition_metadata(published[dataset], rows.facts.get(day, {}))
+            day: partition_metadata(dataset, published[dataset], rows.facts.get(day, {}))
             | ({INPUTS: hash_of_inputs(day, inputs, start)} if inputs else {})
             for day, published in report.published.items()
         }
@@ -108,7 +108,9 @@ class LakeIOManager(dg.IOManager):
         # when the main one has it.
         others = [
             dg.AssetMaterialization(
-                other.path.split("/"), partition=day, metadata=partition_metadata(found[other], {})
+                other.path.split("/"),
+                partition=day,
+                metadata=partition_metadata(other, found[other], {}),
             )
             for other in rows.beside
             for day, found in report.published.items()

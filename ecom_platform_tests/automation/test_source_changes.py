@@ -41,6 +41,7 @@ LAST = date(2024, 2, 9)
 LOOKBACK = 4
 RECENT = "2024-02-07"
 OLD = "2024-01-20"
+INTERVAL = timedelta(minutes=5)
 KEY = "k" * 32
 DATASETS = (*RAW, *CLEANED, *(metric.dataset for metric in METRICS))
 
@@ -94,9 +95,7 @@ class Watch:
     message: str = ""
     keys: list[str] = field(default_factory=list)
 
-    def tick(
-        self, *, after: timedelta = timedelta(minutes=5), **options: Any
-    ) -> list[tuple[str, str]]:
+    def tick(self, *, after: timedelta = INTERVAL, **options: Any) -> list[tuple[str, str]]:
         """Let time pass, tick, and return the ranges that are asked for."""
         self.now += after
         settings = self.database.settings(**{**self.options, **options})
