@@ -289,3 +289,11 @@ def test_the_tutorial_of_a_database_runs(terminal: Terminal, tmp_path: Path) -> 
         read_pages(terminal, "docs/tutorial/your-database.md")
     finally:
         stop_postgres(tmp_path / "ecom-database" / "demo" / "postgres")
+
+
+def test_the_tutorial_of_a_changing_number_runs(terminal: Terminal, tmp_path: Path) -> None:
+    smaller = {"--orders 20000 --days 60": "--orders 2000 --days 10", "--for 20": "--for 8"}
+    try:
+        read_pages(terminal, "docs/tutorial/watch-a-number-change.md", **smaller)
+    finally:
+        stop_postgres(tmp_path / "repository" / ".demo" / "postgres")
