@@ -30,7 +30,6 @@ from ecom_platform_tests.ui.dagster_ui import (
     dagster_dev,
     ecom_command,
     own_environment,
-    wait_until,
 )
 
 if TYPE_CHECKING:
@@ -279,55 +278,3 @@ def test_a_check_answers_for_each_day(page: Page, dagster: DagsterUI, demo: Demo
     page.get_by_text([str(demo.last), *orphans][-1], exact=True).first.click()
     expect(page.get_by_text("Target materialization")).to_be_visible()
     screenshot(page, "checks")
-
-
-@pytest.mark.usefixtures("after_backfills")
-def test_a_change_at_the_source_becomes_a_new_figure(
-    page: Page, dagster: DagsterUI, demo: Demo
-) -> None:
-    live = ecom_command(
-        "shop", "live", "--speed", "1200", "--for", "1", "--folder", str(demo.folder)
-    )
-    done = subprocess.run(live, env=own_environment(), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    changed = re.findall(r"│ (20\S+) +│ +\d+ │ +[+-]", done.stdout)
-    day = [day for day in changed if day <= str(demo.last)][-1]
-
-    page.goto(f"{dagster.url}/automation")
-    for sensor in ("source_changes", "downstream_refresh"):
-        row = page.locator("[class*=VirtualizedTable_row]").filter(has_text=sensor)
-        row.locator("label").last.click()
-        expect(row.get_by_role("checkbox").last).to_be_checked()
-    wait_until(lambda: changes(dagster, day), f"the new figure of {day}")
-
-    page.goto(f"{dagster.url}/automation")
-    expect(page.get_by_text(" ago")).to_have_count(2)  # both have ticked
-    screenshot(page, "sensors")
-    page.goto(f"{dagster.url}/runs")
-    expect(page.get_by_text("ecom/cause: late data").first).to_be_visible()
-    screenshot(page, "late-data-runs")
-    page.goto(f"{dagster.url}/assets/ledger/restatements?view=events")
-    expect(page.get_by_text("restatements").last).to_be_visible()
-    screenshot(page, "restatements")
-    page.goto(f"{dagster.url}/assets/metrics/total_revenue?view=partitions&partition={day}")
-    expect(page.get_by_text("all", exact=True).first).to_be_visible()
-    expect(page.get_by_text(re.compile(r"[\d.]+ → [\d.]+")).first).to_be_visible()
-    screenshot(page, "restated-day")
-
-
-CHANGES = """
-query Changes($asset: AssetKeyInput!, $day: String!) {
-  assetNodeOrError(assetKey: $asset) {
-    ... on AssetNode {
-      assetMaterializations(partitions: [$day], limit: 1) { metadataEntries { label } }
-    }
-  }
-}
-"""
-
-
-def changes(dagster: DagsterUI, day: str) -> bool:
-    """Say whether the newest revenue of a day is another than the one before."""
-    answer = dagster.ask(CHANGES, asset={"path": ["metrics", "total_revenue"]}, day=day)
-    [newest] = answer["assetNodeOrError"]["assetMaterializations"]
-    return "restated_values" in {entry["label"] for entry in newest["metadataEntries"]}
