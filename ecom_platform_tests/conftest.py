@@ -78,8 +78,11 @@ def maria(mariadb: str) -> Iterator[MariaDatabase]:
     name = f"shop_{next(_NUMBERS)}"
     server = MariaDatabase(address_of(mariadb, "mysql"))
     server.execute(f"create database {name} character set utf8mb4")
-    yield MariaDatabase(address_of(mariadb, name))
+    database = MariaDatabase(address_of(mariadb, name))
+    yield database
+    database.close()
     server.execute(f"drop database {name}")
+    server.close()
 
 
 @pytest.fixture(params=["postgres", "mariadb"])

@@ -28,18 +28,31 @@ class MariaDatabase(ShopDatabase):
         "text": "varchar(100) collate utf8mb4_bin",
     }
 
+    _connection: pymysql.Connection[Any] | None = None
+
     def execute(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        with self.connect() as connection, connection.cursor() as cursor:
+        with self._connected().cursor() as cursor:
             cursor.execute(sql, [_stored(value) for value in values] or None)
             return list(cursor.fetchall())
 
     def copy(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
         stored = [[_stored(value) for value in row] for row in rows]
-        with self.connect() as connection, connection.cursor() as cursor:
+        with self._connected().cursor() as cursor:
             for start in range(0, len(stored), 10_000):
                 some = stored[start : start + 10_000]
                 places = ", ".join(["%s"] * len(some[0]))
                 cursor.executemany(f"insert into {table} values ({places})", some)
+
+    def _connected(self) -> pymysql.Connection[Any]:
+        """Return the connection that all statements share."""
+        if self._connection is None or not self._connection.open:
+            self._connection = self.connect()
+        return self._connection
+
+    def close(self) -> None:
+        """Close the shared connection."""
+        if self._connection is not None:
+            self._connection.close()
 
     def connect(self) -> pymysql.Connection[Any]:
         """Connect as `root`."""

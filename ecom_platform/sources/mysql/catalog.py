@@ -65,9 +65,10 @@ def catalog_query(settings: Settings, table: str) -> str:
     `scale`, `collation_`, `is_unique`, `is_indexed`, `counts_up` (of each column).
     """
     name = settings.source_table(table)
+    # Each catalog is told the table by name, or the server would open all of all databases.
     index = (
-        "select 1 from information_schema.statistics as i where i.table_schema = c.table_schema "
-        "and i.table_name = c.table_name and i.column_name = c.column_name and i.seq_in_index = 1"
+        f"select 1 from information_schema.statistics as i where {_named('i', name)} "
+        "and i.column_name = c.column_name and i.seq_in_index = 1"
     )
     # A reference counts as far as the ids that it refers to.
     counted = "c.extra like '%auto_increment%'"
@@ -93,15 +94,13 @@ def catalog_query(settings: Settings, table: str) -> str:
             exists (
                 {index} and i.non_unique = 0 and i.index_name not in (
                     select w.index_name from information_schema.statistics as w
-                    where w.table_schema = c.table_schema and w.table_name = c.table_name
-                    and w.seq_in_index = 2
+                    where {_named("w", name)} and w.seq_in_index = 2
                 )
             ) as is_unique,
             exists ({index}) as is_indexed,
             ({counted}) as counts_up
         from information_schema.columns as c
-        join information_schema.tables as t
-            on t.table_schema = c.table_schema and t.table_name = c.table_name
+        join information_schema.tables as t on {_named("t", name)}
         where {_named("c", name)}
         order by c.ordinal_position
     """
