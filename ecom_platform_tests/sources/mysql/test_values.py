@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ecom_platform_tests.sources.mariadb_database import MariaDatabase
 
 DAY = "2024-03-01"
+PAID = "2024-03-05"
 NOON = "2024-03-01 12:00:00"
 UUID_TEXT = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"
 PLAIN = dict.fromkeys(("customers_id", "orders_id", "payments_id"), "bigint")
@@ -399,24 +400,25 @@ def test_every_two_values_of_a_column_are_told_apart(
     ("change", "days"),
     [
         ("insert into orders values (9, 1, 5, '2024-03-01 23:59:59', 'late')", {"orders": [DAY]}),
-        ("delete from orders", {"orders": [DAY], "payments": ["2024-01-01", DAY]}),
-        ("update orders set id = 9", {"orders": [DAY], "payments": ["2024-01-01", DAY]}),
-        ("update orders set customer_id = null", {"orders": [DAY]}),
+        ("delete from orders", {"orders": [DAY], "payments": ["2024-01-01", DAY, PAID]}),
+        ("update orders set id = 9", {"orders": [DAY], "payments": ["2024-01-01", DAY, PAID]}),
+        ("update orders set customer_id = null", {"orders": [DAY], "payments": [DAY, PAID]}),
         ("update orders set total_amount = -total_amount", {"orders": [DAY]}),
         ("update orders set status = 'DONE'", {"orders": [DAY]}),
-        ("update orders set created_at = created_at + interval 1 microsecond", {"orders": [DAY]}),
+        ("update orders set created_at = created_at + interval 1 microsecond",
+         {"orders": [DAY], "payments": [DAY, PAID]}),
         ("update customers set email = 'b@example.invalid'", {"customers": ["2024-02-01"]}),
         ("update customers set region = 'south'", {"customers": ["2024-02-01"]}),
         ("update customers set signup_date = signup_date + interval 1 day",
          {"customers": ["2024-02-01", "2024-02-02"]}),
-        ("delete from payments where id = 2", {"payments": ["2024-03-05"]}),
-        ("update payments set order_id = 7 where id = 2", {"payments": ["2024-03-05"]}),
+        ("delete from payments where id = 2", {"payments": [PAID]}),
+        ("update payments set order_id = 7 where id = 2", {"payments": [PAID]}),
         ("update payments set paid_at = '2024-03-07 12:00' where id = 1",
          {"payments": [DAY, "2024-03-07"]}),
         ("update payments set paid_at = '2024-03-07 12:00' where id = 2",
-         {"payments": ["2024-03-05", "2024-03-07"]}),
+         {"payments": [PAID, "2024-03-07"]}),
         ("update orders set created_at = '2024-03-09 12:00'",
-         {"orders": [DAY, "2024-03-09"], "payments": [DAY, "2024-03-09"]}),
+         {"orders": [DAY, "2024-03-09"], "payments": [DAY, PAID, "2024-03-09"]}),
     ],
 )  # fmt: skip
 def test_each_change_of_a_row_changes_its_days_and_no_others(
@@ -425,7 +427,7 @@ def test_each_change_of_a_row_changes_its_days_and_no_others(
     maria.create()
     maria.insert("customers", (1, "a@example.invalid", "north", "2024-02-01"))
     maria.insert("orders", (1, 1, 5, NOON, "done"))
-    maria.insert("payments", (1, 1, 5, "pending", None), (2, 1, 5, "paid", "2024-03-05 12:00:00"))
+    maria.insert("payments", (1, 1, 5, "pending", None), (2, 1, 5, "paid", f"{PAID} 12:00:00"))
     before = fingerprints(maria, "2024-01-01", "2024-12-31")
     maria.execute(change)
     after = fingerprints(maria, "2024-01-01", "2024-12-31")
