@@ -1,4 +1,4 @@
-"""Writes the pages of docs/reference/ from the code: settings, commands, datasets, metrics, checks.
+"""Writes the pages of docs/reference/ from the code: settings, commands, datasets and more.
 
 Usage: python docs/generate_reference.py
 
@@ -21,11 +21,14 @@ import dagster as dg
 from dagster import AssetCheckSeverity
 from typer.models import ArgumentInfo
 
+from ecom_platform.assets.anomalies import build_anomaly_checks
 from ecom_platform.assets.checks import build_checks, declare_checks
+from ecom_platform.assets.measures import DRIFT, NULLS, SHARES, VALUE
 from ecom_platform.assets.metrics import METRICS, Metric
 from ecom_platform.assets.sql_files import SQL_FOLDER, SqlFile
 from ecom_platform.cli.main import EXIT_CODES, app
 from ecom_platform.datasets import CLEANED, QUARANTINE, RAW, Dataset, Type
+from ecom_platform.quality.thresholds import DEFAULTS
 from ecom_platform.settings import DEFAULT_PAYMENT_STATUSES, Settings
 
 if TYPE_CHECKING:
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/generate_reference.py; do not edit. -->"
+#: What a no is of checks that tell a little from a lot.
+STATISTICAL = dict.fromkeys((VALUE, SHARES, NULLS), "a warning or an error")
+STATISTICAL[DRIFT] = "a warning"
 UNITS = {
     "money": "money, in the shop's currency",
     "count": "a count",
@@ -50,6 +56,7 @@ def pages() -> dict[str, str]:
         "datasets.md": _datasets(),
         "metrics.md": _metrics(),
         "checks.md": _checks(),
+        "thresholds.md": _thresholds(),
     }
     return {name: "\n".join([NOTE, "", *lines]).rstrip() + "\n" for name, lines in made.items()}
 
@@ -330,6 +337,10 @@ def _checks() -> Iterator[str]:
         "are in Dagster, at the asset; they never hold back data. What must hold of a day before",
         "it is published is told in the [architecture](../explanation/architecture.md).",
         "",
+        "Those that ask what is usual compare a day with the weeks before it: how, and what they",
+        "catch, is told in [anomalies](../explanation/anomalies.md). Their limits are in the",
+        "[thresholds](thresholds.md).",
+        "",
     )
     # The checks themselves do not depend on the environment's settings.
     settings = Settings.model_construct(start_date=date(2024, 1, 1))
@@ -339,12 +350,13 @@ def _checks() -> Iterator[str]:
         asset = spec.asset_key.to_user_string()
         check = declared.get((asset, spec.name))
         warns = check and check.severity is AssetCheckSeverity.WARN
+        answer = STATISTICAL.get(spec.name, "a warning" if warns else "an error")
         rows.append(
             (
                 f"`{asset}`",
                 f"[`{spec.name}`](../runbooks/checks.md#{spec.name})",
                 spec.description or "",
-                "a warning" if warns else "an error",
+                answer,
                 f"`{check.threshold}`" if check and check.threshold else "",
             )
         )
@@ -354,7 +366,26 @@ def _checks() -> Iterator[str]:
 def _check_specs(settings: Settings) -> list[dg.AssetCheckSpec]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)
-        return [spec for made in build_checks(settings) for spec in made.check_specs]
+        checks = [*build_checks(settings), *build_anomaly_checks(settings)]
+        return [spec for made in checks for spec in made.check_specs]
+
+
+# --------------------------------------------------------------------------- thresholds
+
+
+def _thresholds() -> Iterator[str]:
+    yield from (
+        "# Thresholds",
+        "",
+        "The limits of the checks and their defaults. A file of your own, named by",
+        "`ECOM_THRESHOLDS`, holds only what differs: see",
+        "[tune the checks](../how-to/tune-the-checks.md). A key that is not here, a value of",
+        "another type and an asset that does not exist are errors, which `ecom doctor` tells.",
+        "",
+        "```toml",
+        DEFAULTS.read_text(encoding="utf-8").rstrip(),
+        "```",
+    )
 
 
 if __name__ == "__main__":

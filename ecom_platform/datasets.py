@@ -96,6 +96,11 @@ class Dataset:
         """Whether the ledger keeps what a day said before it was changed."""
         return self.layer == "metrics"
 
+    @property
+    def counts_nulls(self) -> bool:
+        """Whether a day keeps how many of its rows are NULL in each column, to compare days."""
+        return self.layer == "cleaned"
+
     def object_path(self, day: str) -> str:
         """Return the path of one partition under the lake's root."""
         return f"{self.path}/date={day}/data.parquet"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from ecom_platform.assets.anomalies import build_anomaly_checks
 from ecom_platform.assets.checks import build_checks
 from ecom_platform.assets.cleaned import build_cleaned_assets
 from ecom_platform.assets.ledger import build_ledger_asset
@@ -38,7 +39,7 @@ def build_definitions(
         # What the platform is built on, such as single-run backfills, Dagster still calls beta.
         for category in (dg.BetaWarning, dg.PreviewWarning):
             warnings.simplefilter("ignore", category)
-        checks = build_checks(settings, metrics)
+        checks = [*build_checks(settings, metrics), *build_anomaly_checks(settings, metrics)]
         return dg.Definitions(
             assets=[
                 *build_raw_assets(settings),

@@ -160,11 +160,6 @@ class Settings(BaseSettings):
         "`ECOM_CHANGE_CHECK_HOURS`, `source_changes` and `landing_files` make none of them again, "
         "and alert.",
     )
-    thresholds: Path | None = Field(
-        default=None,
-        description="A TOML file of what checks are to judge otherwise than by default; see "
-        "`ecom_platform/quality/thresholds.toml`.",
-    )
     quarantine_max_share: float = Field(
         default=0.1,
         ge=0,
@@ -174,6 +169,16 @@ class Settings(BaseSettings):
     )
     quarantine_min_rows: int = Field(
         default=5, ge=0, description="Up to this many quarantined rows never fail a day."
+    )
+    thresholds: Path | None = Field(
+        default=None,
+        description="A TOML file with your own thresholds of the checks; it holds only what "
+        "differs from the [defaults](thresholds.md).",
+    )
+    events: Path | None = Field(
+        default=None,
+        description="A TOML file with the [events](../how-to/tune-the-checks.md) on which the "
+        "shop is expected to be other than usual.",
     )
     email_hmac_key: SecretStr | None = Field(
         default=None,

@@ -1,6 +1,6 @@
 """The asset checks as Dagster runs them: after their asset, for each day of the run."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from inspect import cleandoc
@@ -8,10 +8,8 @@ from itertools import groupby
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.asset_checks.asset_check_evaluation import (
-    AssetCheckEvaluationTargetMaterializationData,
-)
 
+from ecom_platform.assets.answers import log_answers
 from ecom_platform.assets.metrics import METRICS, Metric
 from ecom_platform.assets.steps import add_settings
 from ecom_platform.calendar import days_between
@@ -99,10 +97,7 @@ def _build(
             for dataset, window in _windows(asked, days, settings).items():
                 around = lake.lake.table(datasets[dataset], window)
                 add_view(connection, around.partitions(), nearby(dataset))
-            targets = _materializations(context, path, days)
-            for check in asked:
-                answers = answer(connection, check, days)
-                _log(context, path, check.name, check.severity, answers, targets)
+            log_answers(context, path, {c.name: list(answer(connection, c, days)) for c in asked})
         yield from ()
 
     return ask
@@ -172,8 +167,7 @@ def _build_source_check(raw: Dataset, settings: Settings) -> dg.AssetChecksDefin
                 for day in table.days
                 if day not in table.failed
             ]
-            targets = _materializations(context, raw.path, [found.day for found in answers])
-            _log(context, raw.path, MATCHES_SOURCE, dg.AssetCheckSeverity.ERROR, answers, targets)
+            log_answers(context, raw.path, {MATCHES_SOURCE: answers})
         yield from ()
 
     return compare
@@ -200,47 +194,3 @@ def _compare(day: str, lake: list[Any], source: Totals | None) -> Answer:
         passed = passed and abs(amount - expected.amount) < _LESS_THAN_A_CENT
         facts |= {"lake_amount": f"{amount:.2f}", "source_amount": f"{expected.amount:.2f}"}
     return Answer(day, passed, facts)
-
-
-def _materializations(
-    context: dg.AssetCheckExecutionContext, path: str, days: Sequence[str]
-) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
-    """Return day -> its newest materialization; without it, an answer counts as outdated."""
-    key = dg.AssetKey(path.split("/"))
-    newest = context.instance.get_latest_storage_id_by_partition(
-        key, dg.DagsterEventType.ASSET_MATERIALIZATION, set(days)
-    )
-    if not newest:
-        return {}
-    records = context.instance.fetch_materializations(
-        dg.AssetRecordsFilter(key, storage_ids=list(newest.values())), limit=len(newest)
-    ).records
-    return {
-        record.partition_key: AssetCheckEvaluationTargetMaterializationData(
-            storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
-        )
-        for record in records
-        if record.partition_key
-    }
-
-
-def _log(
-    context: dg.AssetCheckExecutionContext,
-    path: str,
-    name: str,
-    severity: dg.AssetCheckSeverity,
-    answers: Iterable[Answer],
-    targets: Mapping[str, AssetCheckEvaluationTargetMaterializationData],
-) -> None:
-    """Record an answer for each day; a result of the step would be one for the whole range."""
-    for found in answers:
-        evaluation: Any = dg.AssetCheckEvaluation(  # which `log_event` takes, untold by its type
-            asset_key=dg.AssetKey(path.split("/")),
-            check_name=name,
-            passed=found.passed,
-            severity=severity,
-            partition=found.day,
-            target_materialization_data=targets.get(found.day),
-            metadata=dict(found.facts),
-        )
-        context.op_execution_context.log_event(evaluation)

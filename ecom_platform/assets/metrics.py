@@ -5,7 +5,7 @@ partitioned, stored, audited, checked, and known to `ecom show`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +37,8 @@ class Metric:
         additive: Whether the regions sum to `all`.
         value: The main column, where its name is not the metric's.
         looks_back: Whether it reads ECOM_RETENTION_DAYS days up to its own.
+        later: Values of the first column of `by` that rows have or lose only days later -> the
+            one they have before or, where they come from or go to other days, the empty text.
         owner: Dagster owner.
     """
 
@@ -49,6 +51,7 @@ class Metric:
     additive: bool = False
     value: str = ""
     looks_back: bool = False
+    later: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
     owner: str = "team:data"
 
     @property
@@ -111,6 +114,7 @@ METRICS = (
         columns=(Column("payments", Type.COUNT, "Number of payments", required=True),),
         additive=True,
         value="amount",
+        later={"pending": "", "refunded": "completed"},
     ),
     Metric(
         "average_order_value",

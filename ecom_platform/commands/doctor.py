@@ -30,8 +30,8 @@ def examine() -> int:
             *_found("source", lambda: _source(settings)),
             *_found("lake", lambda: _lake(settings)),
             *_found("e-mail key", lambda: _email_key(settings)),
-            *_found("Dagster instance", _instance),
             *_found("thresholds", lambda: _thresholds(settings)),
+            *_found("Dagster instance", _instance),
             *_found("alert channels", lambda: _alert_channels(settings)),
         ]
     print_findings(findings)
@@ -110,6 +110,15 @@ def _lake(settings: Settings) -> Iterator[Finding]:
         yield Finding(OK, "lake", f"{name} has {len(days)} days, up to {days[-1]}")
 
 
+def _thresholds(settings: Settings) -> Iterator[Finding]:
+    from ecom_platform.assets.checks import declare_checks
+    from ecom_platform.quality.events import load_events
+
+    declare_checks(settings)
+    source = settings.thresholds or "the defaults"
+    yield Finding(OK, "thresholds", f"{source}; {len(load_events(settings.events))} events")
+
+
 def _email_key(settings: Settings) -> Iterator[Finding]:
     from ecom_platform.privacy import load_email_key
 
@@ -126,14 +135,6 @@ def _email_key(settings: Settings) -> Iterator[Finding]:
         f"kept in {home}, as ECOM_EMAIL_HMAC_KEY is not set",
         "Where that folder does not outlive the machine, set ECOM_EMAIL_HMAC_KEY.",
     )
-
-
-def _thresholds(settings: Settings) -> Iterator[Finding]:
-    from ecom_platform.assets.checks import declare_checks
-
-    if settings.thresholds:
-        declare_checks(settings)
-        yield Finding(OK, "thresholds", f"{settings.thresholds} is understood")
 
 
 def _alert_channels(settings: Settings) -> Iterator[Finding]:

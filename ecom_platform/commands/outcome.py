@@ -114,7 +114,7 @@ def read_outcome(instance: dg.DagsterInstance, run_id: str, *, success: bool) ->
 def dataset_of(step: str) -> str:
     """Return a step's key as a user knows it: `raw__orders` is `raw/orders`."""
     name = re.sub(r"^clean_", "cleaned/", step.replace("__", "/"))
-    return re.sub(r"^check_(raw|cleaned|metrics)_", r"checks of \1/", name)
+    return re.sub(r"^check_(?:anomalies_)?(raw|cleaned|metrics)_", r"checks of \1/", name)
 
 
 def error_message(error: Any) -> str:

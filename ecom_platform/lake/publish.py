@@ -6,12 +6,14 @@ saw when it started, so that a run that was overtaken cannot overwrite newer dat
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from ecom_platform.engines.duckdb import Partitions, quote, text
 from ecom_platform.engines.explain import explain_sql_errors
 from ecom_platform.errors import EcomError, MissingPartitionError, PublishConflictError
+from ecom_platform.lake.fine import read_fine
 from ecom_platform.lake.fingerprints import SOURCE_FACT, origin_facts
 from ecom_platform.lake.ledger import BACKFILL, CODE_CHANGE, Ledger, has_version, version_facts
 from ecom_platform.lake.tables import LakeTable, Published, Report
@@ -19,12 +21,14 @@ from ecom_platform.quality.audits import DayAudit, audit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import date
     from pathlib import Path
 
     from ecom_platform.calendar import Calendar
     from ecom_platform.datasets import Dataset
     from ecom_platform.engines.duckdb import Connection
     from ecom_platform.lake.base import Storage
+    from ecom_platform.lake.fine import Fine
     from ecom_platform.lake.ledger import Restatement
     from ecom_platform.lake.tables import Rows
 
@@ -85,6 +89,24 @@ class Lake:
                 if stored:
                     self._contents[path, stored.etag] = stored.metadata.get("ecom-content", "")
         return {day: self._contents.get(version, "") for day, version in found.items()}
+
+    def null_counts(
+        self, dataset: Dataset, days: Iterable[str]
+    ) -> dict[str, tuple[int, dict[str, int]]]:
+        """Return day -> its rows, and column -> how many are NULL in it; of days that exist."""
+        existing = self._storage.etags(dataset.path)
+        wanted = [day for day in days if dataset.object_path(day) in existing]
+        with ThreadPoolExecutor(READERS) as pool:
+            found = list(pool.map(self._storage.stat, map(dataset.object_path, wanted)))
+        return {
+            day: (int(stored.metadata["ecom-rows"]), json.loads(stored.metadata["ecom-nulls"]))
+            for day, stored in zip(wanted, found, strict=True)
+            if stored and "ecom-nulls" in stored.metadata  # a damaged one has no facts
+        }
+
+    def fine(self, asset: str, days: Iterable[date]) -> list[Fine]:
+        """Return what people said of some days of an asset (`layer/name`): these were fine."""
+        return read_fine(self._storage, asset, days, self._scratch)
 
     def fetch(self, dataset: Dataset, days: Iterable[str]) -> Partitions:
         """Return the files of some days, downloaded where the lake is remote.
@@ -180,6 +202,7 @@ class Lake:
         facts = {
             **version_facts(found.content, self._run_id),
             "ecom-rows": str(found.rows),
+            **({"ecom-nulls": json.dumps(found.nulls)} if dataset.counts_nulls else {}),
             **origin,
         }
         # A version that is not the one to replace makes the put fail; a damaged one has no facts.

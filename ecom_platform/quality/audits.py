@@ -17,7 +17,7 @@ from ecom_platform.errors import LakeError
 from ecom_platform.privacy import EMAIL_PATTERN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ecom_platform.calendar import Calendar
     from ecom_platform.engines.duckdb import Connection
@@ -31,11 +31,13 @@ class DayAudit:
         rows: Number of rows.
         content: A hash of the rows, whatever their order, and of the columns' declarations.
         broken: The contracts that do not hold, as sentences; empty when the day is good.
+        nulls: Of each column that may be NULL, how many rows are, where the dataset counts them.
     """
 
     rows: int
     content: str
     broken: tuple[str, ...]
+    nulls: Mapping[str, int]
 
 
 def audit(
@@ -53,6 +55,8 @@ def audit(
     contracts = list(_contracts(dataset, calendar))
     counts = ", ".join(f"count(*) FILTER (WHERE {broken})" for broken, _ in contracts)
     keys = ", ".join(quote(column) for column in dataset.key)
+    nullable = [c.name for c in dataset.columns if dataset.counts_nulls and not c.required]
+    nulls = "".join(f", count(*) FILTER (WHERE {quote(name)} IS NULL)" for name in nullable)
     row = ", ".join(quote(column.name) for column in dataset.columns)
     connection.register("audited_days", calendar.table(days))
     with explain_sql_errors(connection, dataset):
@@ -61,25 +65,25 @@ def audit(
             f"SELECT CAST(date AS VARCHAR), count(*), "
             f"sum(CAST(md5_number_lower(CAST(to_json(row({row})) AS VARCHAR)) AS HUGEINT)), "
             f"{f'count(*) - count(DISTINCT row({keys}))' if keys else '0'}"
-            f"{', ' + counts if counts else ''} "
+            f"{nulls}{', ' + counts if counts else ''} "
             f"FROM {table} LEFT JOIN audited_days USING (date) GROUP BY date"
         ).fetchall()
     # A hash, for S3 keeps no more than 2 KB of facts with an object.
     declared = hashlib.sha256(repr(types).encode()).hexdigest()[:12]
-    result = {day: DayAudit(0, f"{declared}:0:0", ()) for day in days}
-    for day, rows, content, repeated, *broken in found:
+    result = {day: DayAudit(0, f"{declared}:0:0", (), {}) for day in days}
+    for day, rows, content, repeated, *counted in found:
         if day not in result:
             raise LakeError(
                 f"{dataset.path}: {rows} rows are of {day or 'no day'}, which was not asked for.",
                 hint="Correct the SQL: join settings.days.",
             )
         said = [f"repeat the key ({', '.join(dataset.key)})", *(what for _, what in contracts)]
-        sentences = [
-            f"{count} rows {what}"
-            for count, what in zip([repeated, *broken], said, strict=True)
-            if count
-        ]
-        result[day] = DayAudit(rows, f"{declared}:{rows}:{content:x}", tuple(sentences))
+        absent = dict(zip(nullable, counted, strict=False))
+        broken = [repeated, *counted[len(nullable) :]]
+        sentences = tuple(
+            f"{count} rows {what}" for count, what in zip(broken, said, strict=True) if count
+        )
+        result[day] = DayAudit(rows, f"{declared}:{rows}:{content:x}", sentences, absent)
     return result
 
 

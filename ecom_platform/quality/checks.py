@@ -74,11 +74,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a check says of one day: whether it passed, and what it saw."""
+    """What a check says of one day: whether it passed, what it saw, and how bad a no is."""
 
     day: str
     passed: bool
     facts: Mapping[str, int | float | str] = field(default_factory=dict[str, int | float | str])
+    severity: AssetCheckSeverity = AssetCheckSeverity.ERROR
 
 
 def answer(connection: Connection, check: Check, days: Iterable[str]) -> Iterator[Answer]:
@@ -92,7 +93,7 @@ def answer(connection: Connection, check: Check, days: Iterable[str]) -> Iterato
             name: value if isinstance(value, int | float) else str(value)
             for name, value in found.items()
         }
-        yield Answer(day, passed=not found["broken"], facts=facts)
+        yield Answer(day, not found["broken"], facts, check.severity)
 
 
 def table(dataset: Dataset) -> str:
