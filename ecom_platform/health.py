@@ -16,8 +16,11 @@ from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from ecom_platform.calendar import contiguous_ranges, days_between
 from ecom_platform.findings import NOTE, OK, WRONG, Finding
+from ecom_platform.incidents.model import Severity
+from ecom_platform.incidents.store import IncidentStore
 from ecom_platform.lake.storage import open_storage
 from ecom_platform.privacy import redact
+from ecom_platform.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -70,6 +73,7 @@ def examine_health(
         LakeError: The lake cannot be read.
     """
     yield from _days(settings, datasets, instance, now)
+    yield from _incidents(settings)
     yield from _runs(instance, now)
     yield from _automation(instance, now)
 
@@ -125,6 +129,26 @@ def _listed(days: Iterable[date]) -> str:
     ranges = contiguous_ranges(sorted(days))
     shown = [f"{a} to {b}" if a != b else str(a) for a, b in ranges[-SHOWN:]]
     return ("… " if len(ranges) > SHOWN else "") + ", ".join(shown)
+
+
+def _incidents(settings: Settings) -> Iterator[Finding]:
+    with scratch_folder() as scratch:
+        found = IncidentStore(open_storage(settings.lake), scratch).read().incidents
+    errors = [one for one in found if one.severity is Severity.ERROR and not one.acknowledged]
+    if not found:
+        yield Finding(OK, "incidents", "none is open")
+        return
+    # What nobody looks after comes first.
+    shown = sorted(found, key=lambda one: one not in errors)[:SHOWN]
+    listed = "; ".join(f"{one.id}: {one.asset} {one.check}" for one in shown)
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    yield Finding(
+        WRONG if errors else NOTE,
+        "incidents",
+        f"{len(found)} are open, {len(errors)} of them errors that nobody looks after: "
+        f"{listed}{more}",
+        "Run: ecom incidents list",
+    )
 
 
 def _runs(instance: dg.DagsterInstance, now: datetime) -> Iterator[Finding]:

@@ -191,11 +191,38 @@ class Settings(BaseSettings):
         description="Seconds until a step that met a passing failure, such as a server that "
         "does not answer, tries again; twice at most, the second time after twice as long.",
     )
-    alert_sns_topic: str | None = Field(
-        default=None, description="The ARN of an Amazon SNS topic that failed runs are sent to."
-    )
     alert_slack_webhook: SecretStr | None = Field(
-        default=None, description="A Slack incoming webhook that failed runs are sent to."
+        default=None, description="A Slack incoming webhook that alerts are sent to."
+    )
+    alert_email_smtp: SecretStr | None = Field(
+        default=None,
+        description="The mail server that alerts are sent through: "
+        "`smtp://user:password@host:587` (with STARTTLS) or `smtps://user:password@host:465`.",
+    )
+    alert_email_from: str | None = Field(
+        default=None, description="The address that alerts are sent from."
+    )
+    alert_email_to: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="The addresses, comma-separated, that alerts are sent to."
+    )
+    alert_sns_topic: str | None = Field(
+        default=None, description="The ARN of an Amazon SNS topic that alerts are sent to."
+    )
+    alert_routes: str | None = Field(
+        default=None,
+        description="A TOML file that says which alerts go to which channels. Unset: all to all.",
+    )
+    alert_quiet_hours: str | None = Field(
+        default=None,
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$",
+        description="A time of day, such as `22:00-07:00` in `ECOM_TIMEZONE`, in which people "
+        "are told of new errors only; of all else that is still so, after it.",
+    )
+    alert_remind_hours: int = Field(
+        default=24,
+        ge=1,
+        description="Hours after which people are told again of what is open and nobody has "
+        "acknowledged.",
     )
     close_after_days: int = Field(
         default=30,
@@ -235,6 +262,22 @@ class Settings(BaseSettings):
     def _split_words(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(word.strip().lower() for word in value.split(",") if word.strip())
+        return value
+
+    @field_validator("alert_email_to", mode="before")
+    @classmethod
+    def _split_addresses(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(word.strip() for word in value.split(",") if word.strip())
+        return value
+
+    @field_validator("alert_email_from", "alert_email_to")
+    @classmethod
+    def _are_addresses(cls, value: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        for address in (value,) if isinstance(value, str) else value or ():
+            # Anything else could end the line that it is written in.
+            if not re.fullmatch(r"[^\s@,<>]+@[^\s@,<>]+", address):
+                raise ValueError("not plain e-mail addresses, separated by commas")
         return value
 
     @field_validator("tables")

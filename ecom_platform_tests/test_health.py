@@ -31,10 +31,15 @@ from dagster_shared.error import SerializableErrorInfo
 
 from ecom_platform.alerts.heartbeat import send_heartbeat
 from ecom_platform.automation.heartbeat import build_heartbeat_sensor
+from ecom_platform.automation.incidents import report
 from ecom_platform.datasets import CLEANED, RAW
 from ecom_platform.errors import AlertError
-from ecom_platform.findings import OK, WRONG
+from ecom_platform.findings import NOTE, OK, WRONG
 from ecom_platform.health import examine_health
+from ecom_platform.incidents.model import Observation
+from ecom_platform.incidents.observe import acknowledge
+from ecom_platform.incidents.store import IncidentStore
+from ecom_platform.lake.storage import open_storage
 from ecom_platform.settings import Settings
 from ecom_platform_tests.commands.harness import ecom
 from ecom_platform_tests.commands.lake import publish
@@ -121,6 +126,22 @@ def test_a_day_that_failed_when_it_was_made_again_is_named(tmp_path: Path) -> No
     assert health["days"].mark == OK
     assert health["last attempts"].mark == WRONG
     assert health["last attempts"].fact.endswith(": 2024-03-02")
+
+
+def test_an_incident_is_wrong_until_somebody_looks_after_it(
+    settings: Settings, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    assert found(settings, instance)["incidents"] == (OK, "none is open")
+    report(
+        settings, [Observation("parents_exist", "cleaned/orders", str(LAST), passed=False, at=NOW)]
+    )
+    assert found(settings, instance)["incidents"] == (
+        WRONG,
+        "1 are open, 1 of them errors that nobody looks after: 1: cleaned/orders parents_exist",
+    )
+    store = IncidentStore(open_storage(settings.lake), tmp_path)
+    store.update(lambda state: acknowledge(state, "1", NOW, "ann", ""))
+    assert found(settings, instance)["incidents"][0] == NOTE
 
 
 def test_a_run_that_waits_or_works_too_long_is_stuck(

@@ -1,34 +1,64 @@
-"""Where alerts go: an SNS topic, a Slack channel. What is worth one is not decided here."""
+"""What a channel is and which ones there are; each has a module of its own.
+
+What is worth an alert is not decided here, nor when it is tried again.
+"""
 
 from __future__ import annotations
 
-import json
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ecom_platform.errors import AlertError
 
 if TYPE_CHECKING:
+    from logging import Logger
+
     from ecom_platform.settings import Settings
 
 TIMEOUT_SECONDS = 10
-#: SNS refuses longer subjects, and any that are not ASCII.
-SNS_SUBJECT = 100
+LOG = "log"
+
+
+@dataclass(frozen=True)
+class Series:
+    """A number of the last weeks, for a small picture.
+
+    Args:
+        title: What it is a picture of.
+        values: The oldest first; None where there is none.
+        marked: Places of the values that the alert is about.
+    """
+
+    title: str
+    values: tuple[float | None, ...]
+    marked: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
 class Message:
-    """One alert: a subject of a few words, and the text with what, where and since when."""
+    """One alert.
+
+    Args:
+        subject: A few words.
+        text: What, where, since when.
+        id: Its own, the same when it is sent again; unique among all lakes.
+        group: What messages of one incident have in common.
+        severity: `warn` or `error`.
+        series: What to show along, where a channel can.
+    """
 
     subject: str
     text: str
+    id: str
+    group: str
+    severity: str = "error"
+    series: Series | None = None
 
 
 class Channel(Protocol):
     """A way to reach people."""
 
+    #: As in ECOM_ALERT_ROUTES.
     name: str
 
     def send(self, message: Message) -> None:
@@ -49,88 +79,45 @@ class Channel(Protocol):
 
 
 def open_channels(settings: Settings) -> list[Channel]:
-    """Return the channels that are set, none or several."""
+    """Return the channels that are set, none or several; the log is none of them.
+
+    Raises:
+        AlertError: One is set by halves.
+    """
+    from ecom_platform.alerts.email import EmailChannel
+    from ecom_platform.alerts.slack import SlackChannel
+    from ecom_platform.alerts.sns import SnsChannel
+
     channels: list[Channel] = []
-    if settings.alert_sns_topic:
-        channels.append(SnsChannel(settings.alert_sns_topic))
     if settings.alert_slack_webhook:
         channels.append(SlackChannel(settings.alert_slack_webhook.get_secret_value()))
+    if settings.alert_email_smtp:
+        if not settings.alert_email_from or not settings.alert_email_to:
+            raise AlertError(
+                "ECOM_ALERT_EMAIL_SMTP is set, and nobody to send to or from.",
+                hint="Set ECOM_ALERT_EMAIL_FROM and ECOM_ALERT_EMAIL_TO too.",
+            )
+        server = settings.alert_email_smtp.get_secret_value()
+        channels.append(EmailChannel(server, settings.alert_email_from, settings.alert_email_to))
+    if settings.alert_sns_topic:
+        channels.append(SnsChannel(settings.alert_sns_topic))
     return channels
 
 
-class SnsChannel:
-    """An Amazon SNS topic, reached with the standard `AWS_*` variables."""
+class LogChannel:
+    """The log of whoever sends: it always takes a message.
 
-    name = "SNS"
+    Args:
+        log: Where to.
+    """
 
-    def __init__(self, topic: str) -> None:
-        self._topic = topic
+    name = LOG
 
-    def send(self, message: Message) -> None:
-        subject = message.subject.encode("ascii", "replace").decode()[:SNS_SUBJECT]
-        self._call("publish", TopicArn=self._topic, Subject=subject, Message=message.text)
-
-    def check(self) -> None:
-        self._call("get_topic_attributes", TopicArn=self._topic)
-
-    def _call(self, action: str, **arguments: str) -> None:
-        import boto3
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        config = Config(
-            connect_timeout=TIMEOUT_SECONDS,
-            read_timeout=TIMEOUT_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": 3},
-        )
-        try:
-            region = self._topic.split(":")[3]
-            client = boto3.client("sns", region_name=region, config=config)
-            getattr(client, action)(**arguments)
-        except (BotoCoreError, ClientError, IndexError, ValueError) as error:
-            raise AlertError(
-                f"The SNS topic {self._topic} does not take alerts: {error}",
-                hint="Check ECOM_ALERT_SNS_TOPIC (an ARN) and the permission sns:Publish.",
-            ) from None
-
-
-class SlackChannel:
-    """A Slack incoming webhook."""
-
-    name = "Slack"
-
-    def __init__(self, webhook: str) -> None:
-        self._webhook = webhook
+    def __init__(self, log: Logger) -> None:
+        self._log = log
 
     def send(self, message: Message) -> None:
-        status = self._post({"text": f"*{message.subject}*\n{message.text}"})
-        if status != 200:  # noqa: PLR2004 - HTTP OK
-            raise self._error(f"it answers {status}")
+        self._log.warning("%s\n%s", message.subject, message.text)
 
     def check(self) -> None:
-        # A message without a text is refused with 400 by a webhook that lives, and not sent.
-        status = self._post({})
-        if status not in (200, 400):
-            raise self._error(f"it answers {status}")
-
-    def _post(self, body: dict[str, str]) -> int:
-        try:
-            request = urllib.request.Request(  # noqa: S310 - the address is the operator's
-                self._webhook,
-                json.dumps(body).encode(),
-                {"Content-Type": "application/json"},
-            )
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
-                return response.status
-        except urllib.error.HTTPError as error:
-            error.close()
-            return error.code
-        except (OSError, ValueError) as error:
-            raise self._error(str(getattr(error, "reason", "the address is none"))) from None
-
-    def _error(self, why: str) -> AlertError:
-        # The address is a secret: whoever has it can post.
-        return AlertError(
-            f"The Slack webhook does not take alerts: {why}.",
-            hint="Check ECOM_ALERT_SLACK_WEBHOOK and the network.",
-        )
+        pass

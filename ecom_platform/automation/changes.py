@@ -15,22 +15,28 @@ import dagster as dg
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 from pydantic import BaseModel, ValidationError
 
-from ecom_platform.alerts.channels import Message
-from ecom_platform.automation.alerts import send
+from ecom_platform.automation.incidents import report
 from ecom_platform.automation.runs import busy_days, range_request
 from ecom_platform.calendar import contiguous_ranges
+from ecom_platform.incidents.model import NO_DAY, About, Observation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from logging import Logger
     from typing import Self
 
-    from ecom_platform.alerts.channels import Channel
     from ecom_platform.datasets import Dataset
     from ecom_platform.settings import Settings
 
 #: A day that was asked for, and is not made as it was then, has failed: it is left for so long.
 PAUSE = timedelta(hours=6)
+#: What the sensors themselves answer, and the names of these questions.
+WITHIN_LIMIT = "changes_are_within_limit"
+NOT_UNDERSTOOD = "deliveries_are_understood"
+QUESTIONS = {
+    WITHIN_LIMIT: About("Have no more days changed in the source than may be made again?"),
+    NOT_UNDERSTOOD: About("Files were delivered that cannot be taken", notice=True),
+}
 #: Ranges of days that a message spells out.
 SHOWN = 10
 
@@ -105,16 +111,12 @@ class ChangeSensor(ABC, Generic[S]):
     Args:
         settings: Of the environment.
         datasets: What the job makes of a day.
-        channels: Where alerts go.
     """
 
     state_type: type[S]
 
-    def __init__(
-        self, settings: Settings, datasets: Sequence[Dataset], channels: Sequence[Channel]
-    ) -> None:
+    def __init__(self, settings: Settings, datasets: Sequence[Dataset]) -> None:
         self.settings = settings
-        self.channels = channels
         self._keys = [dg.AssetKey(dataset.path.split("/")) for dataset in datasets]
 
     @abstractmethod
@@ -158,9 +160,10 @@ class ChangeSensor(ABC, Generic[S]):
         new = {day: content for day, content in found.new.items() if day not in busy}
         many = self._too_many(state, changed.keys() | (found.known - busy), now)
         if many:
-            found.notes.insert(0, self._brake(state, many, log))
+            found.notes.insert(0, self._brake(state, many, now, log))
             changed = {}
         elif state.braked:
+            self.report(WITHIN_LIMIT, now)
             state.braked, state.counted_from = False, now
         candidates = changed | new
         wanted = [
@@ -225,8 +228,8 @@ class ChangeSensor(ABC, Generic[S]):
         days = changed | lately
         return sorted(days) if len(days) > self.settings.max_changed_days else []
 
-    def _brake(self, state: S, days: Sequence[date], log: Logger) -> str:
-        """Say that too many days have changed: in the log, and once to people."""
+    def _brake(self, state: S, days: Sequence[date], now: datetime, log: Logger) -> str:
+        """Say that too many days have changed: in the log, and by an incident."""
         reason = (
             f"{len(days)} days have changed in the source, more than ECOM_MAX_CHANGED_DAYS="
             f"{self.settings.max_changed_days}; none of them is made again: {listed(days)}."
@@ -237,10 +240,20 @@ class ChangeSensor(ABC, Generic[S]):
                 "If the change is meant, raise ECOM_MAX_CHANGED_DAYS for as long as it takes, or "
                 "backfill these days; else undo it in the source."
             )
-            message = Message("Too many days have changed", f"{reason}\n{advice}")
-            send(log, self.channels, message)
+            self.report(WITHIN_LIMIT, now, f"{reason}\n{advice}")
             state.braked = True
         return reason
+
+    def report(self, check: str, now: datetime, reason: str = "") -> None:
+        """Have people told of a reason by an incident, which ends where there is none.
+
+        Raises:
+            LakeError: The lake cannot be read or written.
+        """
+        seen = Observation(
+            check, "source", NO_DAY, not reason, now, reason=reason, about=QUESTIONS[check]
+        )
+        report(self.settings, [seen])
 
 
 def listed(days: Sequence[date]) -> str:

@@ -9,14 +9,12 @@ from logging import Logger
 
 import dagster as dg
 
-from ecom_platform.alerts.channels import Message, open_channels
-from ecom_platform.automation.alerts import send
-from ecom_platform.automation.changes import ChangeSensor, Found
+from ecom_platform.automation.changes import NOT_UNDERSTOOD, ChangeSensor, Found
 from ecom_platform.automation.jobs import DAILY_REFRESH
 from ecom_platform.automation.landing_state import LandingState
 from ecom_platform.automation.landing_watch import Landing
 from ecom_platform.datasets import Dataset
-from ecom_platform.errors import AlertError, SourceError
+from ecom_platform.errors import SourceError
 from ecom_platform.lake.storage import open_storage
 from ecom_platform.settings import Settings
 from ecom_platform.sources.files.deliveries import digest
@@ -39,7 +37,7 @@ def build_landing_sensor(settings: Settings, datasets: Sequence[Dataset]) -> dg.
         settings: Which source and lake, and where alerts go.
         datasets: What the job makes of a day.
     """
-    files = LandingFiles(settings, datasets, open_channels(settings))
+    files = LandingFiles(settings, datasets)
 
     @dg.sensor(
         name=LANDING_FILES,
@@ -68,21 +66,20 @@ class LandingFiles(ChangeSensor[LandingState]):
         with source.snapshot(self.settings.change_check_seconds) as snapshot:
             landing = Landing(self.settings, snapshot, newest, state, now, log)
             found = landing.find(open_storage(self.settings.lake), busy)
-            self._tell(state, _problems(snapshot, state, newest), log)
+            self._tell(state, _problems(snapshot, state, newest), now, log)
         return found
 
-    def _tell(self, state: LandingState, problems: Sequence[str], log: Logger) -> None:
-        """Tell people once of what cannot be taken: in the log, and by the channels."""
+    def _tell(
+        self, state: LandingState, problems: Sequence[str], now: datetime, log: Logger
+    ) -> None:
+        """Say once what cannot be taken: in the log, and to people."""
         versions = {digest([problem]): problem for problem in sorted(problems)[:KEPT]}
         fresh = [problem for version, problem in versions.items() if version not in state.told]
         if fresh:
             more = [f"… and {len(fresh) - SHOWN} more"] if len(fresh) > SHOWN else []
             text = "\n".join([*fresh[:SHOWN], *more])
             log.warning(text)
-            try:
-                send(log, self.channels, Message("Files that cannot be taken", text))
-            except AlertError:
-                return  # said in the log; nothing of it is told, so that the next tick tries again
+            self.report(NOT_UNDERSTOOD, now, text)
         state.told = list(versions)
 
 

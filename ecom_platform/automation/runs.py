@@ -17,7 +17,7 @@ from ecom_platform.calendar import days_between
 from ecom_platform.lake.ledger import CAUSE_TAG, LATE_DATA
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
 
@@ -48,12 +48,20 @@ def busy_days(instance: dg.DagsterInstance, *, layer: str | None = None) -> set[
     """
     busy: set[date] = set()
     for run in instance.get_runs(dg.RunsFilter(statuses=list(NOT_FINISHED_STATUSES))):
-        day = run.tags.get(PARTITION_NAME_TAG)
-        first = run.tags.get(ASSET_PARTITION_RANGE_START_TAG, day)
-        last = run.tags.get(ASSET_PARTITION_RANGE_END_TAG, first)
-        if first and last and _makes(run.asset_selection, layer):
-            busy.update(days_between(date.fromisoformat(first), date.fromisoformat(last)))
+        if _makes(run.asset_selection, layer):
+            busy.update(map(date.fromisoformat, days_of(run.tags)))
     return busy
+
+
+def days_of(tags: Mapping[str, str]) -> list[str]:
+    """Return the days that a run is about, ISO; none where it is about no days."""
+    day = tags.get(PARTITION_NAME_TAG)
+    first = tags.get(ASSET_PARTITION_RANGE_START_TAG, day)
+    last = tags.get(ASSET_PARTITION_RANGE_END_TAG, first)
+    if not first or not last:
+        return []
+    days = days_between(date.fromisoformat(first), date.fromisoformat(last))
+    return [one.isoformat() for one in days]
 
 
 def _makes(selection: Collection[dg.AssetKey] | None, layer: str | None) -> bool:

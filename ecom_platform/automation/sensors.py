@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ecom_platform.automation.alerts import build_alert_sensors
 from ecom_platform.automation.downstream import build_downstream_sensor
 from ecom_platform.automation.heartbeat import build_heartbeat_sensor
+from ecom_platform.automation.incidents import build_incident_sensor
 from ecom_platform.automation.landing_files import build_landing_sensor
 from ecom_platform.automation.source_changes import build_change_sensor
 from ecom_platform.sources import DATABASES
@@ -29,7 +29,7 @@ def build_sensors(settings: Settings, datasets: Sequence[Dataset]) -> list[dg.Se
     }
     follow = followers.get(settings.source_kind)
     return [
-        *build_alert_sensors(settings),
+        build_incident_sensor(settings, datasets),
         *build_heartbeat_sensor(settings, datasets),
         *([follow(settings, datasets)] if follow else []),
         build_downstream_sensor(settings, datasets),

@@ -9,7 +9,6 @@ from logging import Logger
 
 import dagster as dg
 
-from ecom_platform.alerts.channels import open_channels
 from ecom_platform.automation.changes import ChangeSensor, Found
 from ecom_platform.automation.database_watch import Comparison, DatabaseState
 from ecom_platform.automation.jobs import DAILY_REFRESH
@@ -25,10 +24,10 @@ def build_change_sensor(settings: Settings, datasets: Sequence[Dataset]) -> dg.S
     """Build the sensor, off until somebody turns it on.
 
     Args:
-        settings: Which source and lake, how far to look, and where alerts go.
+        settings: Which source and lake, and how far to look.
         datasets: What the job makes of a day.
     """
-    changes = SourceChanges(settings, datasets, open_channels(settings))
+    changes = SourceChanges(settings, datasets)
 
     @dg.sensor(
         name=SOURCE_CHANGES,

@@ -13,6 +13,7 @@ import typer
 from dotenv import load_dotenv
 
 from ecom_platform import __version__
+from ecom_platform.cli.incidents import app as incidents
 from ecom_platform.cli.quarantine import app as quarantine
 from ecom_platform.cli.shop import app as shop
 from ecom_platform.commands.options import AsOf, FileFormat, Format, From, FromAny, To, ToAny
@@ -34,6 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+app.add_typer(incidents, name="incidents")
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(shop, name="shop")
 

@@ -139,14 +139,17 @@ def _email_key(settings: Settings) -> Iterator[Finding]:
 
 def _alert_channels(settings: Settings) -> Iterator[Finding]:
     from ecom_platform.alerts.channels import open_channels
+    from ecom_platform.alerts.routes import load_routes
 
     channels = open_channels(settings)
+    routes = load_routes(settings, [channel.name for channel in channels])
     if not channels:
         yield Finding(
             NOTE,
             "alert channels",
-            "none: a failed run shows in the Dagster UI and nowhere else",
-            "Set ECOM_ALERT_SNS_TOPIC or ECOM_ALERT_SLACK_WEBHOOK.",
+            "none: what is wrong shows in the Dagster UI and in `ecom incidents`, and nobody "
+            "is told",
+            "Set ECOM_ALERT_EMAIL_SMTP, ECOM_ALERT_SLACK_WEBHOOK or ECOM_ALERT_SNS_TOPIC.",
         )
     for channel in channels:
         try:
@@ -155,6 +158,8 @@ def _alert_channels(settings: Settings) -> Iterator[Finding]:
             yield _wrong("alert channels", error)
         else:
             yield Finding(OK, "alert channels", f"{channel.name} takes alerts")
+    if routes.route:
+        yield Finding(OK, "alert routes", f"{settings.alert_routes}: {len(routes.route)} routes")
 
 
 def _instance() -> Iterator[Finding]:

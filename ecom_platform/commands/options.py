@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 
-def _day(text: str) -> date:
+def parse_day(text: str) -> date:
+    """Read a day as users write it."""
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -24,19 +25,22 @@ def _moment(text: str) -> datetime:
 
 
 From = Annotated[
-    date, typer.Option("--from", parser=_day, metavar="YYYY-MM-DD", help="The first day.")
+    date, typer.Option("--from", parser=parse_day, metavar="YYYY-MM-DD", help="The first day.")
 ]
 To = Annotated[
-    date, typer.Option("--to", parser=_day, metavar="YYYY-MM-DD", help="The last day, included.")
+    date,
+    typer.Option("--to", parser=parse_day, metavar="YYYY-MM-DD", help="The last day, included."),
 ]
 FromAny = Annotated[
     date | None,
-    typer.Option("--from", parser=_day, metavar="YYYY-MM-DD", help="By default, the first day."),
+    typer.Option(
+        "--from", parser=parse_day, metavar="YYYY-MM-DD", help="By default, the first day."
+    ),
 ]
 ToAny = Annotated[
     date | None,
     typer.Option(
-        "--to", parser=_day, metavar="YYYY-MM-DD", help="By default, the last closed day."
+        "--to", parser=parse_day, metavar="YYYY-MM-DD", help="By default, the last closed day."
     ),
 ]
 AsOf = Annotated[

@@ -36,7 +36,9 @@ class FolderStorage:
             return {
                 file.relative_to(self.root).as_posix(): _version(file.stat())
                 for directory, _, names in os.walk(self.root / folder, onerror=_unless_absent)
-                for file in (Path(directory, name) for name in names if name.endswith(".parquet"))
+                for file in (
+                    Path(directory, name) for name in names if name.endswith((".parquet", ".json"))
+                )
             }
 
     def stat(self, path: str) -> StoredObject | None:

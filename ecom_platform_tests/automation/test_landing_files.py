@@ -11,6 +11,7 @@ import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -18,7 +19,6 @@ import dagster as dg
 import pytest
 from dagster._core.test_utils import create_run_for_test
 
-from ecom_platform.alerts.channels import open_channels
 from ecom_platform.assets.metrics import METRICS
 from ecom_platform.automation.changes import PAUSE
 from ecom_platform.automation.landing_files import LandingFiles
@@ -26,7 +26,8 @@ from ecom_platform.automation.landing_state import LandingState
 from ecom_platform.calendar import days_between
 from ecom_platform.datasets import CLEANED, RAW
 from ecom_platform.definitions import build_definitions
-from ecom_platform_tests.alerts.webhook import webhook
+from ecom_platform.incidents.store import IncidentStore
+from ecom_platform.lake.storage import open_storage
 from ecom_platform_tests.pipeline import Pipeline
 from ecom_platform_tests.platform import Platform, open_platform
 from ecom_platform_tests.sources.files.file_shop import START, Row, content, put, settings
@@ -134,7 +135,7 @@ class Watch:
         log.addHandler(handler)
         self.warnings.clear()
         try:
-            sensor = LandingFiles(found, DATASETS, open_channels(found))
+            sensor = LandingFiles(found, DATASETS)
             result = sensor.tick(self.instance, self.cursor, self.now, log)
         finally:
             log.removeHandler(handler)
@@ -424,20 +425,18 @@ def test_an_unpaid_payment_follows_its_order_to_another_day(empty: Watch) -> Non
 
 def test_a_whole_table_that_is_broken_is_told_once_and_holds_all_days(empty: Watch) -> None:
     empty.files.put(whole_files())
-    with webhook() as (address, posted):
-        empty.options["alert_slack_webhook"] = address
-        assert empty.tick() == ALL
-        assert empty.publish(*ALL[0]) == {}
-        assert empty.is_idle()
-        empty.files.put({"orders.csv": b"id,customer_id\n1,2,3\n", "payments.csv": []})
-        for _ in range(3):
-            assert empty.tick() == []
-            assert "Nothing is made before orders and payments can be read." in empty.message
-        (alert,) = posted
-        assert "orders.csv, line 1: has no column `total_amount`" in alert["text"]
-        empty.files.put(whole_files())
+    assert empty.tick() == ALL
+    assert empty.publish(*ALL[0]) == {}
+    assert empty.is_idle()
+    empty.files.put({"orders.csv": b"id,customer_id\n1,2,3\n", "payments.csv": []})
+    for _ in range(3):
         assert empty.tick() == []
-        assert empty.is_idle()
+        assert "Nothing is made before orders and payments can be read." in empty.message
+    (reason,) = told(empty)
+    assert "orders.csv, line 1: has no column `total_amount`" in reason
+    empty.files.put(whole_files())
+    assert empty.tick() == []
+    assert empty.is_idle()
 
 
 def test_files_that_a_tick_has_not_the_time_to_read_are_told_of_once(empty: Watch) -> None:
@@ -621,65 +620,52 @@ def test_days_that_a_run_is_making_are_left_to_it(watch: Watch) -> None:
 # ------------------------------------------------------------------- what people are told
 
 
+def told(watch: Watch) -> list[str]:
+    """Return what the incidents say that people are yet to be told of."""
+    with TemporaryDirectory() as folder:
+        storage = open_storage(watch.settings().lake)
+        state = IncidentStore(storage, Path(folder)).read()
+    return [found.reason for one in state.incidents for found in one.days.values()]
+
+
 def test_too_many_changed_days_are_not_made_again_but_new_ones_are(watch: Watch) -> None:
-    with webhook() as (address, posted):
-        watch.options |= {"alert_slack_webhook": address, "max_changed_days": 3}
-        for day in list(days_between(START, LAST))[:5]:
-            watch.files.put({f"orders/date={day}/more.csv": [{"id": "more"}]})
-        for _ in range(2):
-            assert watch.tick() == []
-            assert watch.message.startswith("5 days have changed in the source")
-        watch.files.put(day_files(OPEN))
-        assert watch.tick(after=timedelta(days=1)) == [(OPEN, OPEN)]
-        (alert,) = posted
-        assert alert["text"].startswith("*Too many days have changed*\n5 days have changed")
-        assert len(watch.tick(max_changed_days=10)) == 1
+    watch.options |= {"max_changed_days": 3}
+    for day in list(days_between(START, LAST))[:5]:
+        watch.files.put({f"orders/date={day}/more.csv": [{"id": "more"}]})
+    for _ in range(2):
+        assert watch.tick() == []
+        assert watch.message.startswith("5 days have changed in the source")
+    watch.files.put(day_files(OPEN))
+    assert watch.tick(after=timedelta(days=1)) == [(OPEN, OPEN)]
+    (reason,) = told(watch)
+    assert reason.startswith("5 days have changed in the source")
+    assert len(watch.tick(max_changed_days=10)) == 1
+    assert told(watch) == []
 
 
 def test_unknown_names_are_told_once_and_new_ones_again(watch: Watch) -> None:
-    with webhook() as (address, posted):
-        watch.options["alert_slack_webhook"] = address
-        watch.files.put({"customer.csv": b"id\n", "_tmp/x": b"", ".DS_Store": b""})
-        for _ in range(3):
-            assert watch.is_idle()
-        assert [alert["text"] for alert in posted] == [
-            "*Files that cannot be taken*\ncustomer.csv belongs to no table."
-        ]
-        watch.files.put({"refunds/a.csv": b"id\n", "orders/date=2062-01-05/a.csv": []})
-        for _ in range(2):
-            assert watch.is_idle()
-        _, alert = posted
-        assert alert["text"] == (
-            "*Files that cannot be taken*\norders/date=2062-01-05 is of a day to come.\n"
-            "refunds/ belongs to no table."
-        )
+    watch.files.put({"customer.csv": b"id\n", "_tmp/x": b"", ".DS_Store": b""})
+    for _ in range(3):
+        assert watch.is_idle()
+    assert told(watch) == ["customer.csv belongs to no table."]
+    watch.files.put({"refunds/a.csv": b"id\n", "orders/date=2062-01-05/a.csv": []})
+    for _ in range(2):
+        assert watch.is_idle()
+    assert told(watch) == [
+        "orders/date=2062-01-05 is of a day to come.\nrefunds/ belongs to no table."
+    ]
 
 
-def test_a_bad_day_folder_is_told_once_and_nothing_is_made_before_it_is_mended(
-    watch: Watch,
-) -> None:
-    with webhook() as (address, posted):
-        watch.options["alert_slack_webhook"] = address
-        watch.files.put({"orders/date=2026-02-30/a.csv": [{}], PAYMENTS: []})
-        for _ in range(3):
-            assert watch.tick() == []
-            assert watch.message.endswith("Nothing is made before orders can be read.")
-        (alert,) = posted
-        assert alert["text"] == (
-            "*Files that cannot be taken*\norders/date=2026-02-30/a.csv is in no layout of orders, "
-            "and keeps orders from being read."
-        )
-        watch.files.remove("orders/date=2026-02-30")
-        assert watch.tick() == [(DAY, DAY)]
-
-
-def test_what_no_channel_takes_is_told_by_a_later_tick_and_holds_nothing_up(watch: Watch) -> None:
-    watch.files.put({"customer.csv": b"id\n", ORDERS: []})
-    with webhook(status=503) as (address, _):
-        assert watch.tick(alert_slack_webhook=address) == [(DAY, DAY)]
-    with webhook() as (address, posted):
-        assert watch.tick(alert_slack_webhook=address) == []
-        assert len(posted) == 1
+def test_a_bad_day_folder_is_told_and_nothing_is_made_before_it_is_mended(watch: Watch) -> None:
+    watch.files.put({"orders/date=2026-02-30/a.csv": [{}], PAYMENTS: []})
+    for _ in range(3):
+        assert watch.tick() == []
+        assert watch.message.endswith("Nothing is made before orders can be read.")
+    assert told(watch) == [
+        "orders/date=2026-02-30/a.csv is in no layout of orders, and keeps orders from being read."
+    ]
+    watch.files.remove("orders/date=2026-02-30")
+    assert watch.tick() == [(DAY, DAY)]
 
 
 # ---------------------------------------------------------------------- where and how it is
@@ -690,9 +676,14 @@ def test_files_have_this_sensor_and_databases_the_other(tmp_path: Path) -> None:
         found = settings(source, lake=str(tmp_path / "lake"))
         return [sensor.name for sensor in build_definitions(found).sensors or []]
 
-    assert sensors("s3://shop/landing") == ["landing_files", "downstream_refresh"]
-    assert sensors(f"file://{tmp_path}") == ["landing_files", "downstream_refresh"]
-    assert sensors("postgresql://shop@localhost/shop") == ["source_changes", "downstream_refresh"]
+    others = ["incidents", "downstream_refresh"]
+    for source, follower in (
+        ("s3://shop/landing", "landing_files"),
+        (f"file://{tmp_path}", "landing_files"),
+        ("postgresql://shop@localhost/shop", "source_changes"),
+        ("mysql://shop@localhost/shop", "source_changes"),
+    ):
+        assert sensors(source) == [others[0], follower, others[1]]
 
 
 def test_the_real_sensor_and_real_runs_bring_the_lake_up_to_date(

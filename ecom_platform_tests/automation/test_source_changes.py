@@ -17,7 +17,6 @@ import pytest
 from dagster._core.test_utils import create_run_for_test
 from pyarrow import parquet
 
-from ecom_platform.alerts.channels import open_channels
 from ecom_platform.assets.metrics import METRICS
 from ecom_platform.automation.changes import PAUSE
 from ecom_platform.automation.database_watch import DatabaseState
@@ -25,8 +24,9 @@ from ecom_platform.automation.source_changes import SourceChanges
 from ecom_platform.calendar import days_between
 from ecom_platform.datasets import CLEANED, RAW
 from ecom_platform.definitions import build_definitions
-from ecom_platform.errors import AlertError, SourceTooSlowError, SourceUnavailableError
-from ecom_platform_tests.alerts.webhook import webhook
+from ecom_platform.errors import SourceTooSlowError, SourceUnavailableError
+from ecom_platform.incidents.store import IncidentStore
+from ecom_platform.lake.storage import open_storage
 from ecom_platform_tests.pipeline import Pipeline, open_lake
 from ecom_platform_tests.platform import Platform, open_platform
 from ecom_platform_tests.sources.postgres_database import Database
@@ -99,7 +99,7 @@ class Watch:
         """Let time pass, tick, and return the ranges that are asked for."""
         self.now += after
         settings = self.database.settings(**{**self.options, **options})
-        changes = SourceChanges(settings, DATASETS, open_channels(settings))
+        changes = SourceChanges(settings, DATASETS)
         result = changes.tick(self.instance, self.cursor, self.now, logging.getLogger("tick"))
         self.cursor = result.cursor
         reason = result.skip_reason
@@ -481,25 +481,29 @@ def test_a_run_that_does_not_read_the_source_is_not_waited_for(watch: Watch) -> 
 # ----------------------------------------------------------------------------- the brake
 
 
-def test_too_many_changed_days_are_not_made_again_and_people_are_told_once(watch: Watch) -> None:
-    with webhook() as (address, posted):
-        watch.options |= {"alert_slack_webhook": address, "max_changed_days": 10}
-        watch.database.execute("update orders set status = status || '!'")
-        for _ in range(3):
-            assert watch.tick() == []
-            # Seen whole, though a tick has a share of one older day.
-            assert watch.message == (
-                "40 days have changed in the source, more than ECOM_MAX_CHANGED_DAYS=10; none "
-                "of them is made again: 2024-01-01 to 2024-02-09."
-            )
-        (alert,) = posted
-        assert alert["text"].startswith("*Too many days have changed*\n40 days have changed")
-        watch.database.execute("update orders set status = 'done'")
+def test_too_many_changed_days_are_not_made_again_and_are_one_incident(
+    watch: Watch, tmp_path: Path
+) -> None:
+    def incidents() -> list[str]:
+        state = IncidentStore(open_storage(watch.options["lake"]), tmp_path).read()
+        return [next(iter(one.days.values())).reason for one in state.incidents if not one.closed]
+
+    watch.options["max_changed_days"] = 10
+    watch.database.execute("update orders set status = status || '!'")
+    for _ in range(3):
         assert watch.tick() == []
-        assert watch.message.endswith("none has changed.")
-        watch.database.execute("update orders set status = status || '?'")
-        assert watch.tick() == []
-        assert len(posted) == 2
+        # Seen whole, though a tick has a share of one older day.
+        assert watch.message == (
+            "40 days have changed in the source, more than ECOM_MAX_CHANGED_DAYS=10; none "
+            "of them is made again: 2024-01-01 to 2024-02-09."
+        )
+    (told,) = incidents()
+    assert told.startswith(watch.message)
+    assert "raise ECOM_MAX_CHANGED_DAYS" in told
+    watch.database.execute("update orders set status = 'done'")
+    assert watch.tick() == []
+    assert watch.message.endswith("none has changed.")
+    assert incidents() == []
 
 
 def test_raising_the_setting_releases_the_brake(watch: Watch) -> None:
@@ -530,17 +534,6 @@ def test_days_that_a_backfill_is_making_do_not_set_the_brake(watch: Watch) -> No
     watch.database.execute("update orders set status = status || '!'")
     watch.run("2024-01-01", "2024-02-08")
     assert watch.tick(max_changed_days=10) == [("2024-02-09", "2024-02-09")]
-
-
-def test_an_alert_that_no_channel_takes_fails_the_tick_and_is_sent_by_the_next(
-    watch: Watch,
-) -> None:
-    watch.database.execute("update orders set status = status || '!'")
-    with webhook(status=503) as (address, _), pytest.raises(AlertError, match="answers 503"):
-        watch.tick(max_changed_days=10, alert_slack_webhook=address)
-    with webhook() as (address, posted):
-        assert watch.tick(max_changed_days=10, alert_slack_webhook=address) == []
-        assert len(posted) == 1
 
 
 # ------------------------------------------------------------------------ where it is

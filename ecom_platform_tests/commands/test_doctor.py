@@ -97,6 +97,8 @@ def test_a_bad_setting_is_found(monkeypatch: pytest.MonkeyPatch, command: Call) 
         ("DAGSTER_HOME", "", ["DAGSTER_HOME is not set", "Set DAGSTER_HOME to a folder"]),
         ("DAGSTER_HOME", "/no/such/home", ["/no/such/home", "a folder that exists"]),
         ("ECOM_ALERT_SLACK_WEBHOOK", "http://127.0.0.1:1/hush", ["The Slack webhook does not"]),
+        ("ECOM_ALERT_EMAIL_SMTP", "smtp://me:hush@host", ["ECOM_ALERT_EMAIL_FROM"]),
+        ("ECOM_ALERT_ROUTES", "/no/routes.toml", ["/no/routes.toml cannot be read"]),
     ],
 )
 @pytest.mark.usefixtures("healthy")
