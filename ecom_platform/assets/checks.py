@@ -91,6 +91,8 @@ def _build(
             tables = [lake.lake.table(dataset, keys) for dataset in inputs.values()]
             # What failed in this run is not asked about: its last good version was.
             days = [k for k in keys if not any(k in t.missing or k in t.failed for t in tables)]
+            if not days:
+                return
             add_settings(connection, settings, days)
             for table in tables:
                 add_view(connection, table.partitions())
@@ -117,8 +119,6 @@ def _windows(
     checks: Sequence[Check], days: Sequence[str], settings: Settings
 ) -> dict[str, list[str]]:
     """Return `layer/name` -> the days that checks read around some days, the widest of each."""
-    if not days:
-        return {}
     first, last = date.fromisoformat(days[0]), date.fromisoformat(days[-1])
     spans: dict[str, tuple[date, date]] = {}
     for read in (read for check in checks for read in check.nearby):

@@ -115,13 +115,9 @@ def _settled(
     record: dg.EventLogRecord, made: dg.AssetMaterialization, catalog: Catalog
 ) -> Iterator[Observation]:
     """Yield the settled days of which a published number has changed."""
-    count = made.metadata.get(SETTLED_VALUES)
-    rows = made.metadata.get("restatements")
-    if not count or not count.value or not isinstance(rows, dg.TableMetadataValue):
-        return
-    values = [row.data for row in rows.records if row.data["day"] == "settled"]
-    for day in sorted({str(value["date"]) for value in values}):
-        changed = [value for value in values if value["date"] == day]
+    settled = made.metadata.get(SETTLED_VALUES)
+    values = settled.value if isinstance(settled, dg.JsonMetadataValue) else None
+    for day, count in sorted(values.items()) if isinstance(values, dict) else ():
         yield Observation(
             SETTLED,
             path_of(made.asset_key),
@@ -131,7 +127,7 @@ def _settled(
             severity=Severity.WARN,
             run=record.run_id,
             reason="Which, from what to what, and why: ecom restatements",
-            facts={str(made.metadata["metric"].value): len(changed)},
+            facts={str(made.metadata["metric"].value): int(str(count))},
             about=About(
                 "Published numbers of settled days have changed; so many values of each metric:",
                 catalog.owner(made.asset_key),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -80,7 +81,7 @@ def restatements(
     metadata = {
         "metric": dataset.name,
         "values": len(found),
-        SETTLED_VALUES: sum(settings.is_settled(change.day, now) for change in found),
+        SETTLED_VALUES: dict(Counter(c.day for c in found if settings.is_settled(c.day, now))),
         "restatements": _table(dataset, found),
     }
     return [dg.AssetMaterialization(LEDGER, metadata=metadata)]

@@ -175,7 +175,7 @@ def test_a_check_that_fails_is_told_with_what_it_saw(
     watch.tick()
     [told] = texts(posted)
     assert told.startswith(f"*Warning: cleaned/orders: parents_exist, {FIRST}*")
-    assert "Does every row that names a parent name one that the source has? No." in told
+    assert "the source has, 24 hours after its day? No." in told
     assert "Found: broken 1, all rows 1" in told
     assert "Expected: 0 broken" in told
 

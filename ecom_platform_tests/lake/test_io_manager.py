@@ -277,7 +277,8 @@ def test_a_second_run_changes_nothing_and_says_so(platform: Platform, shop: Shop
         ("by_table", 2),
         ("rolling", 3),
     ]
-    assert {facts["settled_values"].value for facts in told} == {told[0]["values"].value, 2}
+    settled = [sum(facts["settled_values"].value.values()) for facts in told]
+    assert set(settled) == {told[0]["values"].value, 2}
 
 
 def test_frames_are_exact(platform: Platform, shop: Shop) -> None:

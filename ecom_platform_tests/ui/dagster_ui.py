@@ -108,6 +108,8 @@ class DagsterUI:
         runs: list[BackfillRun] = []
         for run in self.ask(RUNS, backfill=backfill)["runsOrError"]["results"]:
             tags = {tag["key"]: tag["value"] for tag in run["tags"]}
+            if "dagster/asset_partition_range_start" not in tags:
+                continue  # of the pages, which have no days
             runs.append(
                 BackfillRun(
                     tags["dagster/asset_partition_range_start"],
