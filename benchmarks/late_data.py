@@ -94,8 +94,7 @@ def main(days: int = 365, orders: int = 300_000) -> None:
     with embedded_postgres(folder / "postgres") as address:
         os.environ["ECOM_SOURCE"] = address
         load_demo_shop(address, DemoShop(first, last, orders))
-        from ecom_platform.automation.change_watch import State
-
+        from ecom_platform.automation.database_watch import DatabaseState
         from ecom_platform.commands.run import execute_range, prepare_instance
         from ecom_platform.definitions import defs
 
@@ -114,7 +113,7 @@ def main(days: int = 365, orders: int = 300_000) -> None:
                 with psycopg.connect(address) as shop:
                     shop.execute(LATE, {"day": changed})
                 if changed is old:  # as if its turn had come
-                    daemon.cursors["source_changes"] = State(position=old).model_dump_json()
+                    daemon.cursors["source_changes"] = DatabaseState(position=old).model_dump_json()
                 seconds, asked = timed(lambda: daemon.tick("source_changes"))
                 assert len(asked) == 1  # noqa: S101 - else nothing is measured
                 report(f"{what} day: tick that finds it changed", seconds)
