@@ -88,8 +88,8 @@ def _days(
     due = list(days_between(settings.start_date, newest))
     missing = missing_days(settings, datasets, now)
     if missing:
-        age = (newest - max(set(due) - missing, default=settings.start_date)).days
-        late = f"; the newest complete day is {age} days old" if newest in missing else ""
+        complete = max(set(due) - missing, default=None)
+        late = f"; the newest complete one is {complete or 'none'}" if newest in missing else ""
         yield Finding(
             WRONG,
             "days",
@@ -145,8 +145,7 @@ def _incidents(settings: Settings) -> Iterator[Finding]:
     yield Finding(
         WRONG if errors else NOTE,
         "incidents",
-        f"{len(found)} are open, {len(errors)} of them errors that nobody looks after: "
-        f"{listed}{more}",
+        f"{len(found)} open, {len(errors)} of them errors that nobody looks after: {listed}{more}",
         "Run: ecom incidents list",
     )
 
@@ -167,7 +166,7 @@ def _runs(instance: dg.DagsterInstance, now: datetime) -> Iterator[Finding]:
         yield Finding(
             WRONG,
             "runs",
-            f"{len(stuck)} are stuck: {', '.join(stuck[:SHOWN])}",
+            f"stuck: {', '.join(stuck[:SHOWN])}{' …' if stuck[SHOWN:] else ''}",
             "Look at them in Dagster, under Runs; terminate what does not go on.",
         )
     yesterday = dg.RunsFilter(

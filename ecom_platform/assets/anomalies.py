@@ -29,7 +29,7 @@ from ecom_platform.datasets import CLEANED, Dataset
 from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.io_manager import LakeIOManager
 from ecom_platform.quality.anomalies import WEEK
-from ecom_platform.quality.checks import Answer
+from ecom_platform.quality.checks import Answer, runbook_of
 from ecom_platform.quality.drift import judge_drift
 from ecom_platform.quality.events import load_events
 from ecom_platform.quality.thresholds import load_thresholds
@@ -86,6 +86,7 @@ def _build(
                 asset=path.split("/"),
                 description=question,
                 partitions_def=settings.calendar.partitions,
+                metadata={"owner": dataset.owner, "runbook": runbook_of(name)},
             )
             for name, question in questions.items()
         ],

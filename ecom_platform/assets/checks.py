@@ -17,7 +17,7 @@ from ecom_platform.datasets import CLEANED, RAW, Dataset, Type
 from ecom_platform.engines.duckdb import Engine, add_view, text
 from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.io_manager import LakeIOManager
-from ecom_platform.quality.checks import Answer, Check, answer, nearby
+from ecom_platform.quality.checks import Answer, Check, answer, nearby, runbook_of
 from ecom_platform.quality.cleaned_checks import cleaned_checks
 from ecom_platform.quality.metric_checks import metric_checks
 from ecom_platform.quality.order_checks import order_checks
@@ -146,6 +146,7 @@ def _build_source_check(raw: Dataset, settings: Settings) -> dg.AssetChecksDefin
                 description="Does the lake hold as many rows, and as much money, as the source "
                 "itself counts?",
                 partitions_def=settings.calendar.partitions,
+                metadata={"owner": raw.owner, "runbook": runbook_of(MATCHES_SOURCE)},
             )
         ],
         can_subset=True,

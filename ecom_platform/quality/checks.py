@@ -69,7 +69,12 @@ class Check:
     @property
     def runbook(self) -> str:
         """Where it is written what to do when the answer is no, in the documentation."""
-        return f"runbooks/checks.md#{self.name}"
+        return runbook_of(self.name)
+
+
+def runbook_of(check: str) -> str:
+    """Return where it is written what to do about a check, in the documentation."""
+    return f"runbooks/checks.md#{check}"
 
 
 @dataclass(frozen=True)
