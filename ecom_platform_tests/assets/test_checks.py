@@ -351,3 +351,12 @@ def test_a_check_fails_on_the_day_that_was_tampered_with_and_nothing_else_fails(
     declared = {f"{c.dataset} {c.name}": c.severity for c in declare_checks(platform.settings)}
     severity = declared.get(check, dg.AssetCheckSeverity.ERROR)
     assert found[check][str(DAY)].severity is severity
+
+
+def test_every_check_names_its_owner_and_its_runbook(platform: Platform) -> None:
+    checks = platform.definitions.asset_checks or []
+    specs = [spec for made in checks for spec in made.check_specs]
+    assert len(specs) > 40
+    for spec in specs:
+        assert spec.metadata["owner"]
+        assert spec.metadata["runbook"] == f"runbooks/checks.md#{spec.name}"
