@@ -30,8 +30,10 @@ from dagster._daemon.types import DaemonHeartbeat
 from dagster_shared.error import SerializableErrorInfo
 
 from ecom_platform.alerts.heartbeat import send_heartbeat
+from ecom_platform.automation.health_watch import build_health_sensor
 from ecom_platform.automation.heartbeat import build_heartbeat_sensor
 from ecom_platform.automation.incidents import report
+from ecom_platform.calendar import days_between
 from ecom_platform.datasets import CLEANED, RAW
 from ecom_platform.errors import AlertError
 from ecom_platform.findings import NOTE, OK, WRONG
@@ -142,6 +144,24 @@ def test_an_incident_is_wrong_until_somebody_looks_after_it(
     store = IncidentStore(open_storage(settings.lake), tmp_path)
     store.update(lambda state: acknowledge(state, "1", NOW, "ann", ""))
     assert found(settings, instance)["incidents"][0] == NOTE
+
+
+def test_what_does_not_go_on_is_an_incident_until_it_does(
+    settings: Settings, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    sensor = build_health_sensor(settings, RAW)
+    store = IncidentStore(open_storage(settings.lake), tmp_path)
+    result = sensor.evaluate_tick(dg.build_sensor_context(instance))
+    assert result.skip_message == "Not well: days."
+    (incident,) = store.read().incidents
+    assert (incident.check, incident.asset) == ("days_are_well", "platform")
+    assert "days are not complete" in incident.days[""].reason
+    days = list(days_between(FIRST, datetime.now(UTC).date() - timedelta(days=1)))
+    for dataset in RAW:
+        publish(dataset.path, days=days)
+    assert sensor.evaluate_tick(dg.build_sensor_context(instance)).skip_message == "All is well."
+    (incident,) = store.read().incidents
+    assert incident.status == "recovered"
 
 
 def test_a_run_that_waits_or_works_too_long_is_stuck(

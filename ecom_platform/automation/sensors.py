@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ecom_platform.automation.downstream import build_downstream_sensor
+from ecom_platform.automation.health_watch import build_health_sensor
 from ecom_platform.automation.heartbeat import build_heartbeat_sensor
 from ecom_platform.automation.incidents import build_incident_sensor
 from ecom_platform.automation.landing_files import build_landing_sensor
@@ -30,6 +31,7 @@ def build_sensors(settings: Settings, datasets: Sequence[Dataset]) -> list[dg.Se
     follow = followers.get(settings.source_kind)
     return [
         build_incident_sensor(settings, datasets),
+        build_health_sensor(settings, datasets),
         *build_heartbeat_sensor(settings, datasets),
         *([follow(settings, datasets)] if follow else []),
         build_downstream_sensor(settings, datasets),

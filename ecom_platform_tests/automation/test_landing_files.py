@@ -676,14 +676,14 @@ def test_files_have_this_sensor_and_databases_the_other(tmp_path: Path) -> None:
         found = settings(source, lake=str(tmp_path / "lake"))
         return [sensor.name for sensor in build_definitions(found).sensors or []]
 
-    others = ["incidents", "downstream_refresh"]
+    before, after = ["incidents", "health"], ["downstream_refresh"]
     for source, follower in (
         ("s3://shop/landing", "landing_files"),
         (f"file://{tmp_path}", "landing_files"),
         ("postgresql://shop@localhost/shop", "source_changes"),
         ("mysql://shop@localhost/shop", "source_changes"),
     ):
-        assert sensors(source) == [others[0], follower, others[1]]
+        assert sensors(source) == [*before, follower, *after]
 
 
 def test_the_real_sensor_and_real_runs_bring_the_lake_up_to_date(

@@ -1,0 +1,69 @@
+"""The sensor that makes incidents of what does not go on: missing days, stuck runs, sensors."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from ecom_platform.automation.incidents import report
+from ecom_platform.automation.run_answers import FINISHED, PUBLISHED
+from ecom_platform.datasets import Dataset
+from ecom_platform.findings import WRONG
+from ecom_platform.health import examine_health
+from ecom_platform.incidents.model import NO_DAY, About, Observation
+from ecom_platform.incidents.store import IncidentStore
+from ecom_platform.lake.storage import open_storage
+from ecom_platform.scratch import scratch_folder
+from ecom_platform.settings import Settings
+
+HEALTH = "health"
+#: What it tells of. Days that failed have incidents of their own.
+WATCHED = ("days", "runs", "automation")
+
+
+def build_health_sensor(settings: Settings, datasets: Sequence[Dataset]) -> dg.SensorDefinition:
+    """Build the sensor; it is on from the start.
+
+    Args:
+        settings: Of the environment.
+        datasets: What every day is to have in the lake.
+    """
+
+    @dg.sensor(
+        name=HEALTH,
+        description="Looks, as `ecom status` does, whether everything goes on.",
+        minimum_interval_seconds=600,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def health(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        now = datetime.now(UTC)
+        reasons: dict[str, list[str]] = {what: [] for what in WATCHED}
+        for found in examine_health(settings, datasets, context.instance, now):
+            if found.mark == WRONG and found.what in WATCHED:
+                reasons[found.what].append(f"{found.fact}\n{found.advice}")
+        if reasons["days"] and _is_told(settings):
+            reasons["days"] = []
+        report(settings, [_answer(what, told, now) for what, told in reasons.items()])
+        trouble = ", ".join(what for what, told in reasons.items() if told)
+        return dg.SkipReason(f"Not well: {trouble}." if trouble else "All is well.")
+
+    return health
+
+
+def _is_told(settings: Settings) -> bool:
+    """Say whether an incident already tells why days are missing."""
+    with scratch_folder() as scratch:
+        found = IncidentStore(open_storage(settings.lake), scratch).read().incidents
+    return any(incident.check in (PUBLISHED, FINISHED) for incident in found)
+
+
+def _answer(what: str, reasons: Sequence[str], now: datetime) -> Observation:
+    return Observation(
+        f"{what.replace(' ', '_')}_are_well",
+        "platform",
+        NO_DAY,
+        passed=not reasons,
+        at=now,
+        reason="\n".join(reasons),
+        about=About(f"Is all well with {what}?"),
+    )
