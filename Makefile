@@ -32,7 +32,7 @@ dev: install ## open the Dagster UI on the demo's lake
 	@$(BIN)/ecom dev $(ARGS)
 
 test: install-all ## run the tests on all cores
-	@$(BIN)/python -m pytest -n logical --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: style types imports definitions docs ## check style, types, direction of imports, definitions, docs
 

@@ -8,7 +8,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
 
-from ecom_platform.quality.checks import Answer
+from ecom_platform.quality.checks import REGIONS, Answer
 
 
 def log_answers(
@@ -33,10 +33,15 @@ def log_answers(
                     severity=found.severity,
                     partition=found.day,
                     target_materialization_data=targets.get(found.day),
-                    metadata=dict(found.facts),
+                    metadata={**found.facts, **_regions(found)},
                 )
             )
             context.op_execution_context.log_event(evaluation)
+
+
+def _regions(found: Answer) -> dict[str, Any]:
+    regions = {name: dict(facts) for name, facts in found.regions.items()}
+    return {REGIONS: regions} if regions else {}
 
 
 def _materializations(

@@ -27,6 +27,7 @@ from ecom_platform.health import examine_health
 from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.publish import Lake
 from ecom_platform.lake.storage import open_storage
+from ecom_platform.quality.checks import REGIONS
 from ecom_platform.settings import Settings
 
 QUALITY_REPORT = dg.AssetKey(["dashboards", "quality"])
@@ -148,7 +149,7 @@ def _history(
 
 
 def _facts(answer: dg.AssetCheckEvaluation) -> dict[str, object]:
-    return {name: value.value for name, value in answer.metadata.items()}
+    return {name: value.value for name, value in answer.metadata.items() if name != REGIONS}
 
 
 def _reconciled(answers: Answers) -> Iterator[Reconciled]:

@@ -17,6 +17,7 @@ from ecom_platform.automation.catalog import path_of
 from ecom_platform.automation.runs import days_of
 from ecom_platform.incidents.model import NO_DAY, PUBLISHED, About, Fact, Observation, Severity
 from ecom_platform.lake.events import LEDGER, SETTLED_VALUES
+from ecom_platform.quality.checks import REGIONS, SEVERITY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,10 +26,9 @@ if TYPE_CHECKING:
 
 #: What Dagster itself marks a failed run with that it will run again.
 WILL_RETRY = "dagster/will_retry"
-#: A check tells of regions in this entry of an answer: region -> what was seen there.
-REGIONS = "regions"
 FINISHED, SETTLED = "is_finished", "settled_numbers_changed"
 
+_SEVERITY = {"ERROR": Severity.ERROR, "WARN": Severity.WARN}
 _CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION
 _MADE = dg.DagsterEventType.ASSET_MATERIALIZATION
 _PLANNED = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
@@ -74,9 +74,7 @@ def _answers(record: dg.EventLogRecord, catalog: Catalog) -> Iterator[Observatio
         day=answer.partition or NO_DAY,
         passed=answer.passed,
         at=_at(record),
-        severity=Severity.ERROR
-        if answer.severity is dg.AssetCheckSeverity.ERROR
-        else Severity.WARN,
+        severity=_SEVERITY[answer.severity.value],
         run=record.run_id,
         reason=answer.description or "",
         facts=_facts(metadata),
@@ -89,7 +87,8 @@ def _answers(record: dg.EventLogRecord, catalog: Catalog) -> Iterator[Observatio
     yield replace(seen, passed=True, but=frozenset(map(str, regions)))
     for region, facts in regions.items():
         told = _facts(facts) if isinstance(facts, Mapping) else {}
-        yield replace(seen, region=str(region), facts=told)
+        severity = _SEVERITY.get(str(told.pop(SEVERITY, "")), seen.severity)
+        yield replace(seen, region=str(region), severity=severity, facts=told)
 
 
 def _facts(values: Mapping[Any, Any]) -> dict[str, Fact]:

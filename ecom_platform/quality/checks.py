@@ -6,13 +6,14 @@ publishing are in `audits.py`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dagster import AssetCheckSeverity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from ecom_platform.datasets import Dataset
     from ecom_platform.engines.duckdb import Connection
@@ -77,14 +78,30 @@ def runbook_of(check: str) -> str:
     return f"runbooks/checks.md#{check}"
 
 
+Facts = Mapping[str, int | float | str]
+#: The entry of an answer's metadata for what was seen in each region: region -> facts.
+REGIONS = "regions"
+#: The fact that says how bad it is in a region, where others have it better.
+SEVERITY = "severity"
+
+
 @dataclass(frozen=True)
 class Answer:
-    """What a check says of one day: whether it passed, what it saw, and how bad a no is."""
+    """What a check says of one day.
+
+    Args:
+        day: ISO.
+        passed: Whether all is well.
+        facts: What it saw.
+        severity: How bad a no is.
+        regions: Region -> what was seen there, where the no is about some regions only.
+    """
 
     day: str
     passed: bool
-    facts: Mapping[str, int | float | str] = field(default_factory=dict[str, int | float | str])
+    facts: Facts = field(default_factory=dict[str, int | float | str])
     severity: AssetCheckSeverity = AssetCheckSeverity.ERROR
+    regions: Mapping[str, Facts] = field(default_factory=dict[str, "Facts"])
 
 
 def answer(connection: Connection, check: Check, days: Iterable[str]) -> Iterator[Answer]:

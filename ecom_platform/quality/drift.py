@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from ecom_platform.quality.anomalies import Series
+    from ecom_platform.quality.checks import Facts
     from ecom_platform.quality.thresholds import DriftLimits
 
 #: The share of a window's days that must be known.
@@ -113,22 +114,29 @@ def _answer(
     drift = {row: np.exp(abs(np.log(share[row] / expected[row]))) - 1 for row in far}
     found = [row for row in far if drift[row] > far[row]]
     alarms = [row for row in found if not known.is_fine(day, series.regions[row])]
-    worst = max(alarms or found or far, key=lambda row: drift[row] / far[row])
     result = UNUSUAL if alarms else FINE if found else USUAL
+
+    def badness(row: int) -> float:
+        return drift[row] / far[row]
+
+    def facts(row: int) -> Facts:
+        return {
+            "result": result,
+            "region": series.regions[row],
+            "value": rounded(share[row]),
+            "expected": rounded(expected[row]),
+            "low": rounded(expected[row] / (1 + far[row])),
+            "high": rounded(expected[row] * (1 + far[row])),
+            "z": round(float(z[row]), 2),
+            "change": round(float(share[row] / expected[row] - 1), 4),
+            "weeks": own[row].weeks,
+        }
+
+    worst = max(alarms or found or far, key=badness)
     return Answer(
         key,
         passed=not alarms,
-        facts={
-            "result": result,
-            "region": series.regions[worst],
-            "value": rounded(share[worst]),
-            "expected": rounded(expected[worst]),
-            "low": rounded(expected[worst] / (1 + far[worst])),
-            "high": rounded(expected[worst] * (1 + far[worst])),
-            "z": round(float(z[worst]), 2),
-            "change": round(float(share[worst] / expected[worst] - 1), 4),
-            "weeks": own[worst].weeks,
-            "alarms": len(alarms),
-        },
+        facts={**facts(worst), "alarms": len(alarms)},
         severity=AssetCheckSeverity.WARN,
+        regions={series.regions[row]: facts(row) for row in alarms},
     )

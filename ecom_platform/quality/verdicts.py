@@ -13,14 +13,15 @@ import numpy as np
 from dagster import AssetCheckSeverity
 
 from ecom_platform.quality.anomalies import WEEK, look
-from ecom_platform.quality.checks import Answer
+from ecom_platform.quality.checks import SEVERITY, Answer
 from ecom_platform.quality.events import ALL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import date
 
     from ecom_platform.quality.anomalies import Outlook, Series
+    from ecom_platform.quality.checks import Facts
     from ecom_platform.quality.events import Event
     from ecom_platform.quality.thresholds import AnomalyLimits
 
@@ -83,6 +84,8 @@ def judge(
         Answers whose facts are about the worst number of the day: `value`, `expected`, `low`
         and `high` (beyond which it warns), `z`, `change`, `weeks`, `region`, the part; and
         `alarms`, how many numbers were out of the ordinary. `result` says what to make of it.
+        What moves the sum and most regions is one thing: the facts are about the sum, and the
+        answer is about no region.
     """
     usual = np.array([[known.is_usual(day, r) for day in days] for r in series.regions])
     outlook = look(replace(series, usual=series.usual & usual), limits)
@@ -107,14 +110,28 @@ def _answer(
         weeks = int(outlook.weeks[:, place].max())
         return Answer(day.isoformat(), passed=True, facts={"result": NO_HISTORY, "weeks": weeks})
     found = [_find(outlook, int(row), place, day, known, limits) for row in rows]
-    alarms = sum(finding.result == UNUSUAL for finding in found)
-    worst = max(found, key=lambda f: (f.result == UNUSUAL, f.badness, abs(outlook.z[f.row, place])))
+    found.sort(key=lambda f: (f.result == UNUSUAL, f.badness, abs(outlook.z[f.row, place])))
+    alarms = [finding for finding in found if finding.result == UNUSUAL]
+    by_region = {outlook.regions[alarm.row]: alarm for alarm in alarms}  # the worst of each
+    shown, judged = by_region.pop(ALL, None), {outlook.regions[row] for row in rows} - {ALL}
+    if shown and not 0 < 2 * len(by_region) <= len(judged):
+        by_region = {}
+    else:
+        shown = max(by_region.values(), key=found.index, default=found[-1])
     return Answer(
         day.isoformat(),
         passed=not alarms,
-        facts={**_facts(outlook, worst, place, part), "alarms": alarms},
-        severity=AssetCheckSeverity.ERROR if worst.badness > 1 else AssetCheckSeverity.WARN,
+        facts={**_facts(outlook, shown, place, part), "alarms": len(alarms)},
+        severity=_severity(found[-1]),
+        regions={
+            region: {**_facts(outlook, alarm, place, part), SEVERITY: _severity(alarm).value}
+            for region, alarm in by_region.items()
+        },
     )
+
+
+def _severity(finding: _Finding) -> AssetCheckSeverity:
+    return AssetCheckSeverity.ERROR if finding.badness > 1 else AssetCheckSeverity.WARN
 
 
 def _find(
@@ -164,9 +181,7 @@ def _same_level(
     return bool(abs(distance) <= own.warn_z or change <= own.warn_change)
 
 
-def _facts(
-    outlook: Outlook, finding: _Finding, place: int, part: str
-) -> Mapping[str, int | float | str]:
+def _facts(outlook: Outlook, finding: _Finding, place: int, part: str) -> Facts:
     at = finding.row, place
     value, expected = outlook.value[at], outlook.expected[at]
     named = {part: outlook.parts[finding.row]} if outlook.parts[finding.row] else {}

@@ -94,8 +94,8 @@ def test_a_day_that_is_other_than_usual_alarms_and_says_by_how_much(
     assert answer.severity.value == severity
     facts: dict[str, Any] = dict(answer.facts)
     assert facts["result"] == "unusual"
-    row = 0 if facts["region"] == "all" else int(facts["region"][-1])
-    assert facts["value"] == pytest.approx(values[row, DAY], rel=1e-5)
+    assert facts["region"] == "all"
+    assert facts["value"] == pytest.approx(values[0, DAY], rel=1e-5)
     assert facts["change"] == pytest.approx(facts["value"] / facts["expected"] - 1, abs=1e-3)
     assert not facts["low"] <= facts["value"] <= facts["high"]
     assert (facts["z"] > 0) == (factor > 1)
@@ -109,6 +109,35 @@ def test_a_region_that_is_lost_is_named() -> None:
     answer = answers(values)[key(DAY)]
     assert (answer.passed, answer.facts["region"]) == (False, "region 8")
     assert answer.facts["value"] == 0
+
+
+def test_regions_that_are_out_of_the_ordinary_are_told_each_with_its_own_severity() -> None:
+    values = numbers(regions=8)
+    lost = np.array([[0.0], [0.52]]) * values[7:9, DAY][:, None]
+    values[0, DAY] -= values[7:9, DAY].sum() - lost.sum()
+    values[7:9, DAY] = lost[:, 0]
+    answer = answers(values)[key(DAY)]
+    assert not answer.passed
+    told = {region: (facts["severity"], facts["value"]) for region, facts in answer.regions.items()}
+    assert told == {"region 7": ("ERROR", 0), "region 8": ("WARN", pytest.approx(lost[1, 0], 1e-5))}
+
+
+def test_what_moves_the_whole_shop_is_told_of_the_shop_and_of_no_region() -> None:
+    values = numbers(regions=8)
+    values[:, DAY] *= 0.3
+    answer = answers(values)[key(DAY)]
+    assert (answer.passed, answer.facts["region"], answer.regions) == (False, "all", {})
+    assert answer.facts["alarms"] == 9
+
+
+def test_a_region_whose_loss_moves_the_whole_shop_is_told_as_the_region() -> None:
+    values = numbers(regions=8)
+    values[0, DAY] -= values[1, DAY]
+    values[1, DAY] = 0
+    answer = answers(values)[key(DAY)]
+    assert answer.facts["alarms"] == 2
+    assert answer.facts["region"] == "region 1"
+    assert answer.regions.keys() == {"region 1"}
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.3, 3.0, 100.0])
@@ -312,6 +341,7 @@ def test_a_region_that_leaks_two_percent_a_week_is_noticed_and_a_season_is_not()
     assert key(140) < first < key(140 + 16 * 7)
     assert found[first].facts["region"] in {"region 1", "region 2", "region 3"}
     assert found[first].severity.value == "WARN"
+    assert found[first].regions.keys() >= {found[first].facts["region"]}
     # No day of it is unusual.
     assert failed(answers(leaking())) == []
 

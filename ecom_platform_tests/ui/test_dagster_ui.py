@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Locator, Page
 
-pytestmark = pytest.mark.xdist_group("dagster_ui")  # one server, one shop
-
 PROJECT = Path(__file__).parents[2]
 DAYS = 40
 ASSETS = {dataset.path for dataset in (*RAW, *CLEANED, *QUARANTINE, *(m.dataset for m in METRICS))}
