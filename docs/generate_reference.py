@@ -21,8 +21,8 @@ import dagster as dg
 from dagster import AssetCheckSeverity
 from typer.models import ArgumentInfo
 
-from ecom_platform.assets.anomalies import build_anomaly_checks
-from ecom_platform.assets.checks import build_checks, declare_checks
+from ecom_platform.assets.checks import build_checks
+from ecom_platform.assets.day_checks import declare_checks
 from ecom_platform.assets.measures import DRIFT, NULLS, SHARES, VALUE
 from ecom_platform.assets.metrics import METRICS, Metric
 from ecom_platform.assets.sql_files import SQL_FOLDER, SqlFile
@@ -333,7 +333,8 @@ def _checks() -> Iterator[str]:
     yield from (
         "# Checks",
         "",
-        "Asset checks ask questions of the published lake, for each day of a run. Their answers",
+        "Asset checks ask questions of the published lake, for each day of a run; some ask what",
+        "the source is like now, and whether the newest day is there. Their answers",
         "are in Dagster, at the asset; they never hold back data. What must hold of a day before",
         "it is published is told in the [architecture](../explanation/architecture.md).",
         "",
@@ -349,7 +350,8 @@ def _checks() -> Iterator[str]:
     for spec in _check_specs(settings):
         asset = spec.asset_key.to_user_string()
         check = declared.get((asset, spec.name))
-        warns = check and check.severity is AssetCheckSeverity.WARN
+        of_source = not spec.partitions_def and asset.startswith("raw/")
+        warns = of_source or (check and check.severity is AssetCheckSeverity.WARN)
         answer = STATISTICAL.get(spec.name, "a warning" if warns else "an error")
         rows.append(
             (
@@ -366,8 +368,7 @@ def _checks() -> Iterator[str]:
 def _check_specs(settings: Settings) -> list[dg.AssetCheckSpec]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)
-        checks = [*build_checks(settings), *build_anomaly_checks(settings)]
-        return [spec for made in checks for spec in made.check_specs]
+        return [spec for made in build_checks(settings) for spec in made.check_specs]
 
 
 # --------------------------------------------------------------------------- thresholds

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import dagster as dg
 
-from ecom_platform.assets.anomalies import build_anomaly_checks
 from ecom_platform.assets.checks import build_checks
 from ecom_platform.assets.cleaned import build_cleaned_assets
 from ecom_platform.assets.ledger import build_ledger_asset
@@ -39,7 +38,7 @@ def build_definitions(
         # What the platform is built on, such as single-run backfills, Dagster still calls beta.
         for category in (dg.BetaWarning, dg.PreviewWarning):
             warnings.simplefilter("ignore", category)
-        checks = [*build_checks(settings, metrics), *build_anomaly_checks(settings, metrics)]
+        checks = build_checks(settings, metrics)
         return dg.Definitions(
             assets=[
                 *build_raw_assets(settings),
@@ -49,7 +48,7 @@ def build_definitions(
                 build_quality_report(settings, datasets, checks),
             ],
             asset_checks=checks,
-            jobs=build_jobs(),
+            jobs=build_jobs(checks),
             schedules=build_schedules(settings),
             sensors=build_sensors(settings, datasets),
             resources=build_resources(settings, datasets),

@@ -16,8 +16,10 @@ from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from ecom_platform.calendar import contiguous_ranges, days_between
 from ecom_platform.findings import NOTE, OK, WRONG, Finding
+from ecom_platform.freshness import PAGE_DUE_AFTER, newest_due
 from ecom_platform.incidents.model import Severity
 from ecom_platform.incidents.store import IncidentStore
+from ecom_platform.lake.pages import PAGES
 from ecom_platform.lake.storage import open_storage
 from ecom_platform.privacy import redact
 from ecom_platform.scratch import scratch_folder
@@ -28,19 +30,12 @@ if TYPE_CHECKING:
     from ecom_platform.datasets import Dataset
     from ecom_platform.settings import Settings
 
-#: The schedule makes a day two hours after its end; by then it is to be published.
-DUE_AFTER = timedelta(hours=6)
 #: The daemon notes twice a minute that it is alive.
 DAEMON_IS_LATE = timedelta(minutes=5)
 #: Longer than these, a run is stuck; Dagster's run monitoring ends one after six hours.
 WAITING_TOO_LONG, WORKING_TOO_LONG = timedelta(hours=2), timedelta(hours=5)
 #: Ranges of days that a finding spells out.
 SHOWN = 5
-
-
-def newest_due(settings: Settings, now: datetime) -> date:
-    """Return the newest day that should be published by now."""
-    return settings.calendar.last_closed(now - DUE_AFTER)
 
 
 def missing_days(settings: Settings, datasets: Sequence[Dataset], now: datetime) -> set[date]:
@@ -73,6 +68,7 @@ def examine_health(
         LakeError: The lake cannot be read.
     """
     yield from _days(settings, datasets, instance, now)
+    yield from _pages(settings, now)
     yield from _incidents(settings)
     yield from _runs(instance, now)
     yield from _automation(instance, now)
@@ -129,6 +125,23 @@ def _listed(days: Iterable[date]) -> str:
     ranges = contiguous_ranges(sorted(days))
     shown = [f"{a} to {b}" if a != b else str(a) for a, b in ranges[-SHOWN:]]
     return ("… " if len(ranges) > SHOWN else "") + ", ".join(shown)
+
+
+def _pages(settings: Settings, now: datetime) -> Iterator[Finding]:
+    storage, due = open_storage(settings.lake), newest_due(settings, now, PAGE_DUE_AFTER)
+    for page in PAGES:
+        day = page.day(storage)
+        if day:
+            late = settings.start_date <= due and day < str(due)
+            advice = "Materialize it, and see why the schedule `morning` did not." if late else ""
+            yield Finding(WRONG if late else OK, "pages", f"{page.asset} is of {day}", advice)
+        else:
+            yield Finding(
+                NOTE,
+                "pages",
+                f"{page.asset} was never made",
+                "Turn on the schedule `morning` in Dagster, under Automation.",
+            )
 
 
 def _incidents(settings: Settings) -> Iterator[Finding]:

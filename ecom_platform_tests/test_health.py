@@ -41,6 +41,7 @@ from ecom_platform.health import examine_health
 from ecom_platform.incidents.model import Observation
 from ecom_platform.incidents.observe import acknowledge
 from ecom_platform.incidents.store import IncidentStore
+from ecom_platform.lake.pages import PAGES
 from ecom_platform.lake.storage import open_storage
 from ecom_platform.settings import Settings
 from ecom_platform_tests.commands.harness import ecom
@@ -162,6 +163,41 @@ def test_what_does_not_go_on_is_an_incident_until_it_does(
     assert sensor.evaluate_tick(dg.build_sensor_context(instance)).skip_message == "All is well."
     (incident,) = store.read().incidents
     assert incident.status == "recovered"
+
+
+def test_dagster_is_told_whether_the_newest_day_is_there_whenever_that_changes(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    sensor, cursor = build_health_sensor(settings, CLEANED), None
+
+    def told() -> dict[str, bool]:
+        nonlocal cursor
+        context = dg.build_sensor_context(instance, cursor=cursor)
+        result = sensor.evaluate_tick(context)
+        cursor = result.cursor
+        events = [e for e in result.asset_events if isinstance(e, dg.AssetCheckEvaluation)]
+        assert {event.check_name for event in events} <= {"newest_day_is_there"}
+        return {event.asset_key.to_user_string(): event.passed for event in events}
+
+    pages = {page.asset: False for page in PAGES}
+    assert told() == {dataset.path: False for dataset in CLEANED} | pages
+    assert told() == {}
+    publish(CLEANED[0].path, days=[datetime.now(UTC).date() - timedelta(days=n) for n in (1, 2)])
+    assert told() == {CLEANED[0].path: True}
+
+
+def test_a_page_is_due_seven_hours_after_its_newest_day(
+    settings: Settings, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    mark, fact = found(settings, instance)["pages"]
+    assert (mark, fact) == (NOTE, "dashboards/quality was never made")
+    for page in PAGES:
+        html = f'<meta name="report-date" content="{LAST}">'
+        page.publish(open_storage(settings.lake), html, tmp_path)
+    due = datetime(2024, 3, 5, 7, tzinfo=UTC)
+    assert found(settings, instance, due - timedelta(minutes=1))["pages"][0] == OK
+    mark, fact = found(settings, instance, due)["pages"]
+    assert (mark, fact) == (WRONG, "dashboards/quality is of 2024-03-03")
 
 
 def test_a_run_that_waits_or_works_too_long_is_stuck(

@@ -15,7 +15,7 @@ import dagster as dg
 import pytest
 from hypothesis import given
 
-from ecom_platform.assets.checks import declare_checks
+from ecom_platform.assets.day_checks import declare_checks
 from ecom_platform_tests.comparisons import (
     as_files,
     assert_equals_oracle,

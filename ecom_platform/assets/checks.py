@@ -1,197 +1,28 @@
-"""The asset checks as Dagster runs them: after their asset, for each day of the run."""
+"""All asset checks; each kind has a module of its own."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, timedelta
-from decimal import Decimal
-from inspect import cleandoc
-from itertools import groupby
-from typing import Any
+from collections.abc import Sequence
 
 import dagster as dg
 
-from ecom_platform.assets.answers import log_answers
+from ecom_platform.assets.anomalies import build_anomaly_checks
+from ecom_platform.assets.day_checks import build_day_checks
+from ecom_platform.assets.freshness import build_freshness_checks
 from ecom_platform.assets.metrics import METRICS, Metric
-from ecom_platform.assets.steps import add_settings
-from ecom_platform.calendar import days_between
-from ecom_platform.datasets import CLEANED, RAW, Dataset, Type
-from ecom_platform.engines.duckdb import Engine, add_view, text
-from ecom_platform.lake.failures import explain_errors
-from ecom_platform.lake.io_manager import LakeIOManager
-from ecom_platform.quality.checks import Answer, Check, answer, nearby, runbook_of
-from ecom_platform.quality.cleaned_checks import cleaned_checks
-from ecom_platform.quality.metric_checks import metric_checks
-from ecom_platform.quality.order_checks import order_checks
-from ecom_platform.quality.thresholds import load_thresholds
+from ecom_platform.assets.source_checks import build_source_checks
 from ecom_platform.settings import Settings
-from ecom_platform.sources.base import Totals
-from ecom_platform.sources.run_snapshot import RunSnapshot
-
-_LESS_THAN_A_CENT = Decimal("0.005")
-_NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,2})?"
-
-MATCHES_SOURCE = "matches_source"
 
 
 def build_checks(
     settings: Settings, metrics: Sequence[Metric] = METRICS
 ) -> list[dg.AssetChecksDefinition]:
-    """Build the checks of all layers, one step for each checked asset."""
-    datasets = {d.path: d for d in (*RAW, *CLEANED, *(metric.dataset for metric in metrics))}
-    checks = declare_checks(settings, metrics)
-    by_asset = groupby(sorted(checks, key=lambda c: c.dataset), key=lambda c: c.dataset)
-    return [
-        *(_build_source_check(raw, settings) for raw in RAW),
-        *(_build(path, list(found), datasets, settings) for path, found in by_asset),
-    ]
-
-
-def declare_checks(settings: Settings, metrics: Sequence[Metric] = METRICS) -> list[Check]:
-    """Return the questions that are asked of the cleaned datasets and the metrics.
+    """Build the checks of all assets.
 
     Raises:
         SettingsError: The file of thresholds says what is none.
     """
-    datasets = [metric.dataset for metric in metrics]
-    additive = [metric.name for metric in metrics if metric.additive]
-    known = {dataset.path for dataset in (*RAW, *CLEANED, *datasets)}
-    thresholds = load_thresholds(settings.thresholds, known)
     return [
-        *cleaned_checks(thresholds),
-        *order_checks(thresholds),
-        *metric_checks(datasets, additive),
+        *build_source_checks(settings),
+        *build_day_checks(settings, metrics),
+        *build_anomaly_checks(settings, metrics),
+        *build_freshness_checks(settings, metrics),
     ]
-
-
-def _build(
-    path: str, checks: list[Check], datasets: Mapping[str, Dataset], settings: Settings
-) -> dg.AssetChecksDefinition:
-    @dg.multi_asset_check(
-        name=f"check_{path.replace('/', '_')}",
-        specs=[
-            dg.AssetCheckSpec(
-                check.name,
-                asset=path.split("/"),
-                description=check.question,
-                partitions_def=settings.calendar.partitions,
-                metadata=_describe(check, datasets[path]),
-            )
-            for check in checks
-        ],
-        can_subset=True,
-        required_resource_keys={"engine", "lake"},
-    )
-    def ask(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        engine: Engine = context.resources.engine
-        lake: LakeIOManager = context.resources.lake
-        keys = context.op_execution_context.partition_keys
-        selected = {key.name for key in context.selected_asset_check_keys}
-        asked = [check for check in checks if check.name in selected]
-        with explain_errors(settings.retry_seconds), engine.connect() as connection:
-            inputs = {name: datasets[name] for check in asked for name in check.inputs}
-            tables = [lake.lake.table(dataset, keys) for dataset in inputs.values()]
-            # What failed in this run is not asked about: its last good version was.
-            days = [k for k in keys if not any(k in t.missing or k in t.failed for t in tables)]
-            if not days:
-                return
-            add_settings(connection, settings, days)
-            for table in tables:
-                add_view(connection, table.partitions())
-            for dataset, window in _windows(asked, days, settings).items():
-                around = lake.lake.table(datasets[dataset], window)
-                add_view(connection, around.partitions(), nearby(dataset))
-            log_answers(context, path, {c.name: list(answer(connection, c, days)) for c in asked})
-        yield from ()
-
-    return ask
-
-
-def _describe(check: Check, dataset: Dataset) -> dict[str, Any]:
-    facts = {
-        "owner": dataset.owner,
-        "threshold": check.threshold,
-        "runbook": check.runbook,
-        "sql": dg.MetadataValue.md(f"```sql\n{cleandoc(check.sql)}\n```"),
-    }
-    return {name: fact for name, fact in facts.items() if fact}
-
-
-def _windows(
-    checks: Sequence[Check], days: Sequence[str], settings: Settings
-) -> dict[str, list[str]]:
-    """Return `layer/name` -> the days that checks read around some days, the widest of each."""
-    first, last = date.fromisoformat(days[0]), date.fromisoformat(days[-1])
-    spans: dict[str, tuple[date, date]] = {}
-    for read in (read for check in checks for read in check.nearby):
-        begin, end = first - timedelta(days=read.before), last + timedelta(days=read.after)
-        known = spans.get(read.dataset, (begin, end))
-        spans[read.dataset] = (
-            max(min(begin, known[0]), settings.start_date),
-            min(max(end, known[1]), settings.calendar.last_closed()),
-        )
-    return {
-        dataset: [day.isoformat() for day in days_between(begin, end)]
-        for dataset, (begin, end) in spans.items()
-    }
-
-
-def _build_source_check(raw: Dataset, settings: Settings) -> dg.AssetChecksDefinition:
-    sums = _lake_totals(raw)
-
-    @dg.multi_asset_check(
-        name=f"check_raw_{raw.name}",
-        specs=[
-            dg.AssetCheckSpec(
-                MATCHES_SOURCE,
-                asset=raw.path.split("/"),
-                description="Does the lake hold as many rows, and as much money, as the source "
-                "itself counts?",
-                partitions_def=settings.calendar.partitions,
-                metadata={"owner": raw.owner, "runbook": runbook_of(MATCHES_SOURCE)},
-            )
-        ],
-        can_subset=True,
-        required_resource_keys={"engine", "lake", "source"},
-    )
-    def compare(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        engine: Engine = context.resources.engine
-        lake: LakeIOManager = context.resources.lake
-        source: RunSnapshot = context.resources.source
-        keys = context.op_execution_context.partition_keys
-        first, last = date.fromisoformat(keys[0]), date.fromisoformat(keys[-1])
-        with explain_errors(settings.retry_seconds), engine.connect() as connection:
-            table = lake.lake.table(raw, keys)
-            totals = source.extract(raw.name, first, last).totals
-            add_view(connection, table.partitions())
-            found = {str(day): facts for day, *facts in connection.execute(sums).fetchall()}
-            answers = [
-                _compare(day, found.get(day, [0, Decimal(0)]), totals.get(date.fromisoformat(day)))
-                for day in table.days
-                if day not in table.failed
-            ]
-            log_answers(context, raw.path, {MATCHES_SOURCE: answers})
-        yield from ()
-
-    return compare
-
-
-def _lake_totals(raw: Dataset) -> str:
-    """Return the SQL that counts and sums a day as the source does: unrounded."""
-    money = [column.name for column in raw.columns if column.type is Type.MONEY]
-    amount = "0"
-    if money:
-        unreadable = f"{money[0]}_text"
-        is_number = f"regexp_full_match({unreadable}, {text(_NUMBER)})"
-        exact = f"CASE WHEN {is_number} THEN TRY_CAST({unreadable} AS DECIMAL(35, 18)) END"
-        amount = f"coalesce(sum(coalesce(CAST({money[0]} AS DECIMAL(38, 18)), {exact})), 0)"
-    return f"SELECT date, count(*), {amount} FROM {raw.layer}.{raw.name} GROUP BY date"
-
-
-def _compare(day: str, lake: list[Any], source: Totals | None) -> Answer:
-    rows, amount = lake
-    expected = source or Totals(0, None)
-    facts: dict[str, int | float | str] = {"lake_rows": rows, "source_rows": expected.rows}
-    passed = rows == expected.rows
-    if expected.amount is not None:
-        passed = passed and abs(amount - expected.amount) < _LESS_THAN_A_CENT
-        facts |= {"lake_amount": f"{amount:.2f}", "source_amount": f"{expected.amount:.2f}"}
-    return Answer(day, passed, facts)

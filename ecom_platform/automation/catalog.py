@@ -9,6 +9,7 @@ import dagster as dg
 
 from ecom_platform.incidents.model import About
 from ecom_platform.lake.inputs import window_of
+from ecom_platform.quality.checks import NOTICE
 
 if TYPE_CHECKING:
     from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
@@ -39,11 +40,12 @@ class Catalog:
         if not self.graph.has(answer.asset_key) or key not in self.graph.asset_check_keys:
             return About(answer.check_name.replace("_", " "))
         spec = self.graph.get_check_spec(key)
-        runbook = spec.metadata.get("runbook", "")
+        runbook, notice = (spec.metadata.get(name, "") for name in ("runbook", NOTICE))
         return About(
             spec.description or answer.check_name.replace("_", " "),
             self.owner(answer.asset_key),
             str(getattr(runbook, "value", runbook)),
+            notice=bool(getattr(notice, "value", notice)),
         )
 
     def owner(self, key: dg.AssetKey) -> str:

@@ -1,24 +1,28 @@
 """The sensor that makes incidents of what does not go on: missing days, stuck runs, sensors."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
 
+from ecom_platform.assets.freshness import evaluation
 from ecom_platform.automation.incidents import report
 from ecom_platform.automation.run_answers import FINISHED, PUBLISHED
 from ecom_platform.datasets import Dataset
 from ecom_platform.findings import WRONG
+from ecom_platform.freshness import freshness_of
 from ecom_platform.health import examine_health
 from ecom_platform.incidents.model import NO_DAY, About, Observation
 from ecom_platform.incidents.store import IncidentStore
+from ecom_platform.lake.pages import PAGES
 from ecom_platform.lake.storage import open_storage
 from ecom_platform.scratch import scratch_folder
 from ecom_platform.settings import Settings
 
 HEALTH = "health"
 #: What it tells of. Days that failed have incidents of their own.
-WATCHED = ("days", "runs", "automation")
+WATCHED = ("days", "pages", "runs", "automation")
 
 
 def build_health_sensor(settings: Settings, datasets: Sequence[Dataset]) -> dg.SensorDefinition:
@@ -28,6 +32,7 @@ def build_health_sensor(settings: Settings, datasets: Sequence[Dataset]) -> dg.S
         settings: Of the environment.
         datasets: What every day is to have in the lake.
     """
+    watched = [dataset for dataset in datasets if dataset.layer in ("cleaned", "metrics")]
 
     @dg.sensor(
         name=HEALTH,
@@ -35,7 +40,7 @@ def build_health_sensor(settings: Settings, datasets: Sequence[Dataset]) -> dg.S
         minimum_interval_seconds=600,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
-    def health(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    def health(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = datetime.now(UTC)
         reasons: dict[str, list[str]] = {what: [] for what in WATCHED}
         for found in examine_health(settings, datasets, context.instance, now):
@@ -45,7 +50,18 @@ def build_health_sensor(settings: Settings, datasets: Sequence[Dataset]) -> dg.S
             reasons["days"] = []
         report(settings, [_answer(what, told, now) for what, told in reasons.items()])
         trouble = ", ".join(what for what, told in reasons.items() if told)
-        return dg.SkipReason(f"Not well: {trouble}." if trouble else "All is well.")
+        told = json.loads(context.cursor or "{}")
+        fresh = list(freshness_of(settings, watched, PAGES, now))
+        answers = {found.asset: [str(found.due), found.is_there] for found in fresh}
+        return dg.SensorResult(
+            skip_reason=f"Not well: {trouble}." if trouble else "All is well.",
+            cursor=json.dumps(answers),
+            asset_events=[
+                dg.AssetCheckEvaluation(**evaluation(found))
+                for found in fresh
+                if told.get(found.asset) != answers[found.asset]
+            ],
+        )
 
     return health
 

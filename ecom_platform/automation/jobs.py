@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
+
+from ecom_platform.assets.freshness import FRESH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 DAILY_REFRESH, MORNING_PAGES = "daily_refresh", "morning_pages"
 
@@ -13,9 +20,18 @@ EXECUTOR = dg.in_process_executor.configured(
 )
 
 
-def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
-    """Build the job that makes days, and the one that makes the pages about them."""
-    layers = dg.AssetSelection.groups("raw", "cleaned", "quarantine", "metrics")  # and checks
+def build_jobs(
+    checks: Iterable[dg.AssetChecksDefinition],
+) -> list[dg.UnresolvedAssetJobDefinition]:
+    """Build the job that makes days, and the one that makes the pages about them.
+
+    Args:
+        checks: Of all assets. Whether the newest day is there is not asked: a run may be of
+            others, and what makes none of them must be found out elsewhere.
+    """
+    fresh = [spec.key for made in checks for spec in made.check_specs if spec.name == FRESH]
+    others = dg.AssetSelection.checks(*fresh)
+    layers = dg.AssetSelection.groups("raw", "cleaned", "quarantine", "metrics") - others
     return [
         dg.define_asset_job(
             DAILY_REFRESH,
@@ -25,7 +41,7 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
         ),
         dg.define_asset_job(
             MORNING_PAGES,
-            selection=dg.AssetSelection.groups("dashboards"),
+            selection=dg.AssetSelection.groups("dashboards") - others,
             description="Make the pages that people open.",
             tags={"ecom/kind": "pages"},
         ),

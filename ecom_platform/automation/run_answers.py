@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from ecom_platform.assets.freshness import FRESH
 from ecom_platform.automation.catalog import path_of
 from ecom_platform.automation.runs import days_of
 from ecom_platform.incidents.model import NO_DAY, PUBLISHED, About, Fact, Observation, Severity
@@ -64,6 +65,8 @@ def read_run(
 def _answers(record: dg.EventLogRecord, catalog: Catalog) -> Iterator[Observation]:
     event = record.event_log_entry.get_dagster_event()
     answer = event.asset_check_evaluation_data
+    if answer.check_name == FRESH:  # days that are late are told of by the sensor `health`
+        return
     metadata = {name: entry.value for name, entry in answer.metadata.items()}
     regions = metadata.pop(REGIONS, {})
     about = catalog.check(answer)

@@ -111,7 +111,7 @@ def _lake(settings: Settings) -> Iterator[Finding]:
 
 
 def _thresholds(settings: Settings) -> Iterator[Finding]:
-    from ecom_platform.assets.checks import declare_checks
+    from ecom_platform.assets.day_checks import declare_checks
     from ecom_platform.quality.events import load_events
 
     declare_checks(settings)

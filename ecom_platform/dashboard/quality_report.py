@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from jinja2 import Template
 
@@ -40,6 +40,52 @@ class CheckHistory:
     runbook: str
     days: Mapping[str, str]
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, "Mapping[str, Any]"])
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The newest answer of a check that is asked of no day.
+
+    Args:
+        asset: `layer/name`.
+        name: Of the check.
+        question: What it asks.
+        runbook: Where it is written what to do.
+        answer: `passed`, `warned` or `failed`.
+        at: When, in the business timezone.
+        facts: What it saw.
+    """
+
+    asset: str
+    name: str
+    question: str
+    runbook: str
+    answer: str
+    at: datetime
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class OpenIncident:
+    """An incident that is open.
+
+    Args:
+        id: Of the incident.
+        asset: `layer/name`, with the region if it is about one.
+        check: Its question, by name.
+        severity: `error` or `warn`.
+        status: `open` or `acknowledged`.
+        since: When it was opened, in the business timezone.
+        days: ISO, those that fail.
+    """
+
+    id: str
+    asset: str
+    check: str
+    severity: str
+    status: str
+    since: datetime
+    days: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -83,17 +129,23 @@ class QualityReport:
     Args:
         made_at: When, in the business timezone.
         timezone: The business timezone.
+        newest: The newest closed day.
         days: ISO, the days it is about, oldest first.
         health: Whether everything goes on.
-        checks: Of all assets.
+        incidents: Those that are open, the oldest first.
+        standing: The answers that are of no day.
+        checks: Of all assets, those that are asked of days.
         reconciled: The same days.
         quarantined: The same days.
     """
 
     made_at: datetime
     timezone: str
+    newest: date
     days: Sequence[str]
     health: Sequence[Finding]
+    incidents: Sequence[OpenIncident]
+    standing: Sequence[Standing]
     checks: Sequence[CheckHistory]
     reconciled: Sequence[Reconciled]
     quarantined: Sequence[Quarantined]
@@ -118,7 +170,11 @@ class QualityReport:
         return (
             f"{said}; {earlier or 'no'} {'check' if earlier == 1 else 'checks'} said no in the "
             f"last {len(self.days)} days"
-            + (f"; {len(wrong)} things need attention." if wrong else ".")
+            + (
+                f"; {len(wrong)} {'things need' if wrong[1:] else 'thing needs'} attention."
+                if wrong
+                else "."
+            )
         )
 
 

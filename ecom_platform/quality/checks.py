@@ -1,7 +1,7 @@
 """What an asset check is: a question to the published lake, answered day by day.
 
-The questions themselves are in `cleaned_checks.py` and `metric_checks.py`; audits before
-publishing are in `audits.py`.
+The questions themselves are in `cleaned_checks.py`, `order_checks.py` and
+`metric_checks.py`; audits before publishing are in `audits.py`.
 """
 
 from __future__ import annotations
@@ -79,6 +79,8 @@ def runbook_of(check: str) -> str:
 
 
 Facts = Mapping[str, int | float | str]
+#: Whether a check, by its metadata, tells of what happened once and does not go on.
+NOTICE = "notice"
 #: The entry of an answer's metadata for what was seen in each region: region -> facts.
 REGIONS = "regions"
 #: The fact that says how bad it is in a region, where others have it better.

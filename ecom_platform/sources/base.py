@@ -8,11 +8,13 @@ business day the row is filed under.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
-    from datetime import date
+    from datetime import date, datetime
     from decimal import Decimal
     from pathlib import Path
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 #: The fingerprint of a day without rows, in every table.
 NO_ROWS = "0:0"
+
+#: So far ahead of ours may the source's clocks be.
+CLOCKS_DIFFER = timedelta(hours=1)
 
 #: The column that carries a row's money, for reconciliation.
 AMOUNT_COLUMN = {"orders": "total_amount", "payments": "amount"}
@@ -38,6 +43,23 @@ class Totals:
 
     rows: int
     amount: Decimal | None
+
+
+@dataclass(frozen=True)
+class TableState:
+    """What a table is like now, whatever the day.
+
+    Args:
+        columns: All that it has, in the source's own names -> type as the source spells it;
+            none where the source does not say.
+        future_rows: Rows dated more than `CLOCKS_DIFFER` after now, which belong to no day that
+            is ever made. Of files, rows dated after today.
+        latest: The time or day of the latest of these, as text.
+    """
+
+    columns: Mapping[str, str]
+    future_rows: int = 0
+    latest: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +82,15 @@ class Extraction:
 
 class Snapshot(Protocol):
     """One consistent view of the three tables."""
+
+    def state(self, table: str, now: datetime) -> TableState:
+        """Say what a table is like now.
+
+        Raises:
+            SourceError: The table cannot be read as declared.
+            SourceUnavailableError: The source does not answer now.
+        """
+        ...
 
     def extract(self, table: str, first: date, last: date, scratch: Path) -> Extraction:
         """Read the business days `first` to `last` of `orders`, `customers` or `payments`.

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 from ecom_platform.calendar import days_between
 from ecom_platform.errors import SourceError, SourceTooSlowError, SourceUnavailableError
 from ecom_platform.settings import SOURCE_COLUMNS
-from ecom_platform.sources.base import NO_ROWS, Extraction, Totals
+from ecom_platform.sources.base import CLOCKS_DIFFER, NO_ROWS, Extraction, TableState, Totals
 from ecom_platform.sources.shop_queries import ShopQueries
 from ecom_platform.sources.shop_tables import DATASETS, DATED_BY, tables_needed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
+    from datetime import datetime
     from pathlib import Path
 
     import pyarrow as pa
@@ -145,6 +146,14 @@ class DatabaseSnapshot:
                     "ECOM_CHANGE_CHECK_SECONDS.",
                 ) from None
         return found
+
+    def state(self, table: str, now: datetime) -> TableState:
+        """Say what a table is like now; see `base.Snapshot`."""
+        query = self._queries(table).after(table, now + CLOCKS_DIFFER)
+        (connection,) = self._session.connections(1)
+        (found,) = connection.rows(query)
+        declared = self._tables[table].declared
+        return TableState(declared, int(found["row_count"]), found["latest"] or "")
 
     def facts(self, table: str) -> list[str]:
         """Return what the doctor says of a table: a line of facts, then its warnings."""

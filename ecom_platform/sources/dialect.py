@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Mapping, Sequence
-    from datetime import date
+    from datetime import date, datetime
 
     import pyarrow as pa
 
@@ -72,6 +72,10 @@ class Dialect(Protocol):
 
     def bounds(self, column: SourceColumn, first: date, last: date) -> tuple[str, str]:
         """Return a half-open interval of the raw column that holds every time of some days."""
+        ...
+
+    def at(self, column: SourceColumn, instant: datetime) -> str:
+        """Return an instant to compare the raw column with."""
         ...
 
     def day(self, column: SourceColumn, first: date, last: date) -> str:

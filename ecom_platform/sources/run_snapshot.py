@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ecom_platform.errors import SourceError, SourceUnavailableError
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
-    from ecom_platform.sources.base import Extraction, Snapshot, Source
+    from ecom_platform.sources.base import Extraction, Snapshot, Source, TableState
 
 
 class RunSnapshot:
@@ -29,6 +30,7 @@ class RunSnapshot:
         self._open = ExitStack()
         self._snapshot: Snapshot | None = None
         self._extracted: dict[tuple[str, date, date], Extraction] = {}
+        self._states: dict[str, TableState] = {}
 
     def extract(self, table: str, first: date, last: date) -> Extraction:
         """Read some days of a table; asked again, give what was read before.
@@ -45,13 +47,26 @@ class RunSnapshot:
                 self.close()  # a transaction left open would hold back the source's vacuum
         return self._extracted[wanted]
 
+    def state(self, table: str) -> TableState:
+        """Say what a table was like when it was read, or, if it was not, what it is like now.
+
+        Raises:
+            SourceError: The table cannot be read as declared.
+            SourceUnavailableError: The source does not answer now.
+        """
+        if table not in self._states:
+            with self._source.snapshot() as snapshot:
+                self._states[table] = snapshot.state(table, datetime.now(UTC))
+        return self._states[table]
+
     def _read(self, table: str, first: date, last: date) -> Extraction:
         folder = self._scratch / "source" / f"{table}-{first}-{last}"
         folder.mkdir(parents=True, exist_ok=True)
         try:
             if self._snapshot is None:
                 self._snapshot = self._open.enter_context(self._source.snapshot())
-            return self._snapshot.extract(table, first, last, folder)
+            extracted = self._snapshot.extract(table, first, last, folder)
+            self._states[table] = self._snapshot.state(table, datetime.now(UTC))
         except SourceUnavailableError as error:
             self.close()
             if not self._extracted:
@@ -62,6 +77,7 @@ class RunSnapshot:
                 f"{table} of another moment would not match them.",
                 hint="Run the same days again.",
             ) from error
+        return extracted
 
     def close(self) -> None:
         """Release the snapshot."""

@@ -16,7 +16,7 @@ from ecom_platform.sources.shop_tables import DATASETS, DATED_BY, PARENT, origin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import date
+    from datetime import date, datetime
 
     from ecom_platform.sources.dialect import Dialect
     from ecom_platform.sources.shop_tables import SourceColumn, SourceTable
@@ -104,6 +104,15 @@ class ShopQueries:
             f"{text('sum(hash)')} as hash "
             f"from ({' union all '.join(selects)}) as dated "
             f"where day between '{first}' and '{last}' group by day"
+        )
+
+    def after(self, table: str, instant: datetime) -> str:
+        """Return the query for the rows dated after an instant: `row_count`, `latest` as text."""
+        column, text = self.tables[table][DATED_BY[table]], self._dialect.text
+        return (
+            f"select {text('count(*)')} as row_count, {text(f'max({column.sql})')} as latest "
+            f"from {self.tables[table].sql} where {self._dialect.readable(column)} "
+            f"and {column.sql} > {self._dialect.at(column, instant)}"
         )
 
     def span(self, table: str) -> str:

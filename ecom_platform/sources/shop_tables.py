@@ -62,6 +62,7 @@ class SourceTable:
         sql: How FROM refers to it: quoted name and alias.
         alias: Its alias, the same in every query.
         columns: Our column name -> column.
+        declared: All columns there are, in the table's own names -> type as users write it.
         is_view: Whether its rows are stored elsewhere.
         blocks: Pages of its largest part, where rows are addressed by them.
         warnings: What may be wrong with what is read from it.
@@ -71,6 +72,7 @@ class SourceTable:
     sql: str
     alias: str
     columns: Mapping[str, SourceColumn]
+    declared: Mapping[str, str]
     is_view: bool
     blocks: int = 0
     warnings: tuple[str, ...] = ()

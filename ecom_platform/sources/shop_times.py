@@ -54,6 +54,14 @@ class Intervals:
         latest = high + max(self._offsets_around(high)) + _ZONE_MARGIN
         return earliest.replace(tzinfo=None), latest.replace(tzinfo=None)
 
+    def at(self, column: SourceColumn, instant: datetime) -> date | datetime:
+        """Return an instant as the raw column has it: an aware time, a naive one, or a date."""
+        if column.kind == "date" and column.type is Type.DATE:
+            return instant.astimezone(self.calendar.zone).date()
+        if column.kind == self._instants:
+            return instant
+        return instant.astimezone(ZoneInfo(self.zone)).replace(tzinfo=None)
+
     def readable(self, column: SourceColumn) -> tuple[str, str, int, int]:
         """Return the half-open interval of readable times: the years 1 to 9999 in UTC.
 

@@ -254,6 +254,7 @@ def own_metric(settings: Settings, tmp_path: Path) -> Iterator[Platform]:
 def test_a_metric_of_ones_own_has_the_checks_by_its_declaration(own_metric: Platform) -> None:
     graph = own_metric.definitions.resolve_asset_graph()
     assert {key.name for key in graph.asset_check_keys if key.asset_key.path[-1] == "visits"} == {
+        "newest_day_is_there",
         "value_is_usual",
         "shares_are_usual",
         "regions_are_steady",

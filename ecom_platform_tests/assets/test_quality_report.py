@@ -9,12 +9,15 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from ecom_platform.automation.incidents import report
 from ecom_platform.automation.jobs import MORNING_PAGES
+from ecom_platform.incidents.model import Observation
 from ecom_platform.settings import Settings
 from ecom_platform_tests.platform import Platform
 
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 FIRST = YESTERDAY - timedelta(days=2)
+NOON = datetime(FIRST.year, FIRST.month, FIRST.day, 12, tzinfo=UTC)
 SCRIPT = "<script>alert(1)</script>"
 
 
@@ -42,6 +45,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
         # The newest day twice: what counts is the newest answer.
         for _ in range(2):
             assert platform.run(YESTERDAY, YESTERDAY).success
+        seen = Observation("parents_exist", "cleaned/orders", str(FIRST), passed=False, at=NOON)
+        report(settings, [seen])
         for _ in range(2):  # the second replaces the first
             job = platform.definitions.resolve_job_def(MORNING_PAGES)
             result = job.execute_in_process(instance=instance)
@@ -71,6 +76,17 @@ def test_what_said_no_is_told_with_what_it_saw_and_what_to_do(page: str) -> None
     assert "runbooks/checks.md#parents_exist" in said
 
 
+def test_incidents_that_are_open_are_told(page: str) -> None:
+    told = text(page).partition("Open incidents")[2]
+    assert f" 1 cleaned/orders parents_exist error {FIRST} 12:00 {FIRST} " in told
+
+
+def test_what_is_asked_of_no_day_has_its_newest_answer(page: str) -> None:
+    told = text(page).partition("The source, and the newest day")[2]
+    assert re.search(r"raw/orders columns_are_the_same .*? ✓ columns 5 ", told)
+    assert re.search(r"raw/payments nothing_is_of_the_future .*? ✓ broken 0 ", told)
+
+
 def test_source_and_lake_stand_beside_each_other(page: str) -> None:
     assert f"{FIRST} orders 2 2 30.00 30.00 ✓" in text(page)
 
@@ -90,5 +106,7 @@ def test_the_page_runs_and_loads_nothing(page: str) -> None:
 def test_the_first_sentence_says_how_it_is(page: str) -> None:
     lead = re.findall(r'class="lead">(.*?)</p>', page, re.DOTALL)[0]
     assert re.fullmatch(
-        rf"\d+ of \d+ checks passed on {YESTERDAY}; 1 check said no in the last 3 days\.", lead
+        rf"\d+ of \d+ checks passed on {YESTERDAY}; 1 check said no in the last 3 days; "
+        r"1 thing needs attention\.",
+        lead,
     )

@@ -16,7 +16,7 @@ import gzip
 import json
 import zlib
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from operator import itemgetter
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -32,7 +32,7 @@ from ecom_platform.sources.files.faults import (
 from ecom_platform.sources.files.parquet import read_parquet
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
 #: What a data file's name may end in.
 SUFFIXES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
@@ -58,10 +58,12 @@ class TextRows:
         batches: Text columns under their declared names. Read to the end: an error may come
             with any batch.
         integers: Columns that the file itself declares to be integers.
+        declared: All columns that the file says it has -> their type. JSON Lines say nothing.
     """
 
     batches: Iterator[pa.RecordBatch]
     integers: frozenset[str] = frozenset()
+    declared: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def read_rows(
@@ -90,12 +92,13 @@ def read_rows(
         )
     stream.seek(0)
     if suffix == ".parquet":
-        batches, integers = read_parquet(stream, columns, ids)
-        return TextRows(batches, integers)
+        batches, integers, declared = read_parquet(stream, columns, ids)
+        return TextRows(batches, integers, declared)
     plain = cast("IO[bytes]", gzip.GzipFile(fileobj=stream)) if suffix.endswith(".gz") else stream
     with _explained():
         if suffix.startswith(".csv"):
-            return TextRows(_read_csv(plain, columns, delimiter))
+            header, batches = _read_csv(plain, columns, delimiter)
+            return TextRows(batches, declared=dict.fromkeys(header, "text"))
         return TextRows(_read_json_lines(plain, columns))
 
 
@@ -129,7 +132,7 @@ def _lines(stream: IO[bytes]) -> Iterator[str]:
 
 def _read_csv(
     stream: IO[bytes], columns: Sequence[str], delimiter: str
-) -> Iterator[pa.RecordBatch]:
+) -> tuple[list[str], Iterator[pa.RecordBatch]]:
     rows = _csv_rows(_lines(stream), delimiter)
     header = next(rows, None)
     if header is None:
@@ -144,7 +147,7 @@ def _read_csv(
         )
     require_columns(columns, header, line=1)
     wanted = itemgetter(*(header.index(column) for column in columns))
-    return map(_empty_as_null, _batches(map(wanted, rows), columns))
+    return header, map(_empty_as_null, _batches(map(wanted, rows), columns))
 
 
 def _csv_rows(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:

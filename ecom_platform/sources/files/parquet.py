@@ -36,11 +36,11 @@ _ToText = Callable[[Any], Any]
 
 def read_parquet(
     stream: IO[bytes], columns: Sequence[str], ids: frozenset[str]
-) -> tuple[Iterator[pa.RecordBatch], frozenset[str]]:
+) -> tuple[Iterator[pa.RecordBatch], frozenset[str], dict[str, str]]:
     """Begin to read a Parquet file; see `formats.read_rows`.
 
     Returns:
-        The batches, and the ids that are integers.
+        The batches, the ids that are integers, and all columns with their types.
 
     Raises:
         BrokenFileError: It is not Parquet, or a column is missing or no single value.
@@ -58,7 +58,8 @@ def read_parquet(
     require_columns(columns, schema.names, line=None)
     to_text = {name: _to_text(name, schema.field(name).type, name in ids) for name in columns}
     integers = frozenset(name for name in ids if _is_integer(schema.field(name).type))
-    return _batches(file, to_text), integers
+    declared = {column.name: str(column.type) for column in schema}
+    return _batches(file, to_text), integers, declared
 
 
 def _batches(file: parquet.ParquetFile, to_text: dict[str, _ToText]) -> Iterator[pa.RecordBatch]:

@@ -9,7 +9,7 @@ Texts come from `texts.py`; the SQL that gives them meaning is in `sql.py`.
 from __future__ import annotations
 
 import math
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from pyarrow import parquet
@@ -18,17 +18,18 @@ from ecom_platform.calendar import days_between
 from ecom_platform.errors import SourceError, SourceUnavailableError
 from ecom_platform.privacy import redact
 from ecom_platform.settings import SOURCE_COLUMNS
-from ecom_platform.sources.base import AMOUNT_COLUMN, Extraction
+from ecom_platform.sources.base import AMOUNT_COLUMN, Extraction, TableState
 from ecom_platform.sources.files.database import connect, copy
 from ecom_platform.sources.files.days import fingerprints_of, read_days
+from ecom_platform.sources.files.faults import BrokenFileError
 from ecom_platform.sources.files.layout import Layout, find_layout, unknown_names
 from ecom_platform.sources.files.markers import Completeness, look_for_marker
 from ecom_platform.sources.files.sql import PARENT, FileSql, scan, text_schema
-from ecom_platform.sources.files.texts import TextFile, TextFiles
+from ecom_platform.sources.files.texts import TextFile, TextFiles, declared_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
-    from datetime import date
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import date, datetime
     from pathlib import Path
 
     import duckdb
@@ -127,6 +128,22 @@ class FilesSnapshot:
                 return fingerprints_of(found, good), bad_days
             found = self._days(db, layout, self._parse_all(layout))
             return fingerprints_of(found, days), {}
+
+    def state(self, table: str, now: datetime) -> TableState:
+        """Say what a table is like now; see `base.Snapshot`. The columns are its newest file's."""
+        layout, today = self._layout(table), self._settings.calendar.day_of(now)
+        with closing(connect(self._settings, self._scratch)) as db:
+            if layout.is_daily:
+                parsed, _ = self._parse_days(layout, [day for day in layout.days if day > today])
+                days = self._days(db, layout, parsed)
+            else:
+                _, days = self._whole_table(db, table)
+        future = {day: totals.rows for day, (totals, _) in days.items() if day > today}
+        files = [file for file, day in layout.dated_files if day is None or day <= today]
+        declared: Mapping[str, str] = {}
+        with suppress(BrokenFileError):  # which its day tells of
+            declared = declared_columns(self._settings, self._store, table, files[-1])
+        return TableState(declared, sum(future.values()), str(max(future, default="")))
 
     def missing(self, layout: Layout, day: date) -> str:
         """Say what a day's folder lacks to be complete; nothing where it is, or need not be.

@@ -16,11 +16,11 @@ from ecom_platform.errors import SettingsError, SourceError
 from ecom_platform.scratch import scratch_folder
 from ecom_platform.settings import SOURCE_COLUMNS
 from ecom_platform.sources.files.faults import BrokenFileError
-from ecom_platform.sources.files.formats import read_rows
-from ecom_platform.sources.files.layout import find_layout, suffix_of
+from ecom_platform.sources.files.layout import find_layout
 from ecom_platform.sources.files.snapshot import FilesSnapshot
 from ecom_platform.sources.files.sql import FileSql
 from ecom_platform.sources.files.store import open_store
+from ecom_platform.sources.files.texts import declared_columns
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -94,14 +94,8 @@ class FilesSource:
                 facts.append(f"{unmarked:,} days without a marker")
         if files:
             last = files[-1]
-            columns = [
-                settings.source_column(layout.table, name) for name in SOURCE_COLUMNS[layout.table]
-            ]
             try:
-                with store.open(last) as stream:
-                    read_rows(
-                        stream, suffix_of(last.path), columns, delimiter=settings.source_delimiter
-                    )
+                declared_columns(settings, store, layout.table, last)
             except BrokenFileError as error:
                 raise SourceError(
                     f"{store.uri}/{error.about(last.path)}.",

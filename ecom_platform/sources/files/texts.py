@@ -27,7 +27,7 @@ from ecom_platform.sources.files.layout import suffix_of
 from ecom_platform.sources.files.sql import DATASETS, text_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import date
     from pathlib import Path
 
@@ -52,6 +52,20 @@ class TextFile:
     integers: frozenset[str] = frozenset()
     sha256: str = ""
     broken: str = ""
+
+
+def declared_columns(
+    settings: Settings, store: FileStore, table: str, file: StoredFile
+) -> Mapping[str, str]:
+    """Return the columns that a file of a table says it has -> their type.
+
+    Raises:
+        BrokenFileError: It is not what its name says, or lacks a column that is needed.
+    """
+    needed = [settings.source_column(table, name) for name in SOURCE_COLUMNS[table]]
+    with store.open(file) as stream:
+        delimiter = settings.source_delimiter
+        return read_rows(stream, suffix_of(file.path), needed, delimiter=delimiter).declared
 
 
 class TextFiles:

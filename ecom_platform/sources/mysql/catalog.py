@@ -153,6 +153,7 @@ def describe_table(
             column: _describe_column(table, column, f"{alias}.{quote(own)}", name, found[own])
             for column, own in names.items()
         },
+        declared={own: str(row["declared"]) for own, row in found.items()},
         is_view=is_view,
     )
 

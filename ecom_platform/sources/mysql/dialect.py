@@ -134,6 +134,9 @@ class MySQLDialect:
         low, high = (_literal(end) for end in self.intervals.of_days(column, first, last))
         return low, high
 
+    def at(self, column: SourceColumn, instant: datetime) -> str:
+        return _literal(self.intervals.at(column, instant))
+
     def day(self, column: SourceColumn, first: date, last: date) -> str:
         start = f"date'{self._calendar.start}'"
         if column.type is Type.DATE and column.kind == "date":

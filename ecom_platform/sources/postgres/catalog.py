@@ -133,6 +133,7 @@ def describe_table(
             column: _describe_column(table, column, f"{alias}.{quote(own)}", name, found[own])
             for column, own in names.items()
         },
+        declared={own: str(row["declared"]) for own, row in found.items()},
         is_view=rows[0]["blocks"] is None,
         blocks=rows[0]["blocks"] or 0,
         warnings=("row-level security may hide rows from the database user.",)

@@ -16,7 +16,7 @@ from ecom_platform.sources.shop_times import Intervals
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from datetime import date
+    from datetime import date, datetime
 
     from ecom_platform.calendar import Calendar
     from ecom_platform.sources.shop_tables import SourceColumn
@@ -114,11 +114,11 @@ class PostgresDialect:
         return f"({column.sql} is null or {column.sql} < {low} or {column.sql} >= {high})"
 
     def bounds(self, column: SourceColumn, first: date, last: date) -> tuple[str, str]:
-        kind = (
-            "timestamp" if column.kind == "date" and column.type is not Type.DATE else column.kind
-        )
         low, high = self.intervals.of_days(column, first, last)
-        return f"{kind} '{low}'", f"{kind} '{high}'"
+        return _literal(column, low), _literal(column, high)
+
+    def at(self, column: SourceColumn, instant: datetime) -> str:
+        return _literal(column, self.intervals.at(column, instant))
 
     def day(self, column: SourceColumn, first: date, last: date) -> str:
         start = f"date '{self._calendar.start}'"
@@ -141,3 +141,9 @@ class PostgresDialect:
             f"(timestamp '{low}' + interval '{early} seconds')",
             f"(timestamp '{high}' + interval '{late} seconds')",
         )
+
+
+def _literal(column: SourceColumn, moment: date | datetime) -> str:
+    """Write a moment for comparison with a raw column."""
+    as_time = column.kind == "date" and column.type is not Type.DATE
+    return f"{'timestamp' if as_time else column.kind} '{moment}'"
