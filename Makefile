@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install install-all demo dev test lint style types imports definitions docs reference \
+.PHONY: help install install-all demo dev test examples lint style types imports definitions docs reference \
   bench lock clean
 
 VENV := .venv
@@ -33,6 +33,9 @@ dev: install ## open the Dagster UI on the demo's lake
 
 test: install-all ## run the tests on all cores
 	@$(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder $(ARGS)
+
+examples: install-all ## run the commands of the README and the tutorials, as a reader would
+	@$(BIN)/python -m pytest -n logical -m examples $(ARGS)
 
 lint: style types imports definitions docs ## check style, types, direction of imports, definitions, docs
 

@@ -244,12 +244,6 @@ def test_the_jaffle_shop_from_postgres_in_s3(database: Database, bucket: str) ->
     assert repeaters(JAFFLE, settings, *known) == known
 
 
-def test_the_cdnow_sample_from_files_in_a_folder(tmp_path: Path) -> None:
-    settings = CDNOW.settings(CDNOW.folder.as_uri(), str(tmp_path / "lake"))
-    make(settings, CDNOW.first, CDNOW.last)
-    assert_cdnow(settings)
-
-
 def test_the_cdnow_sample_from_postgres_in_a_folder(database: Database, tmp_path: Path) -> None:
     settings = CDNOW.settings(CDNOW.load(database), str(tmp_path / "lake"))
     make(settings, CDNOW.first, CDNOW.last)

@@ -43,7 +43,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield opened
 
 
-@thorough(30)
+@thorough(18)
 @given(cases(most_shops=6))
 def test_figures_of_files_are_those_of_the_oracle(instance: dg.DagsterInstance, case: Case) -> None:
     with TemporaryDirectory() as folder:
@@ -53,7 +53,7 @@ def test_figures_of_files_are_those_of_the_oracle(instance: dg.DagsterInstance, 
         assert_equals_oracle(case, settings)
 
 
-@thorough(30)
+@thorough(18)
 @given(cases(typed=True, most_shops=6))
 def test_figures_of_a_database_are_those_of_the_oracle(
     instance: dg.DagsterInstance, postgres: str, case: Case
@@ -65,7 +65,7 @@ def test_figures_of_a_database_are_those_of_the_oracle(
         assert_equals_oracle(case, settings)
 
 
-@thorough(8)
+@thorough(5)
 @given(cases(most_shops=6))
 def test_figures_after_customers_moved_are_those_of_the_oracle(
     instance: dg.DagsterInstance, case: Case
@@ -88,7 +88,7 @@ def test_figures_after_customers_moved_are_those_of_the_oracle(
         assert_metrics_equal(settings, case.days, metrics_of(known, settings, case.days))
 
 
-@thorough(6)
+@thorough(4)
 @given(cases(typed=True, most_shops=6))
 def test_figures_of_mariadb_are_those_of_the_oracle(
     instance: dg.DagsterInstance, maria: MariaDatabase, case: Case
@@ -101,7 +101,7 @@ def test_figures_of_mariadb_are_those_of_the_oracle(
         assert_equals_oracle(case, settings)
 
 
-@thorough(4)
+@thorough(3)
 @given(cases(typed=True, most_shops=4))
 def test_figures_of_a_run_of_dagster_are_those_of_the_oracle(postgres: str, case: Case) -> None:
     write_shop(case.shop, Database(postgres))

@@ -321,7 +321,7 @@ def test_whatever_happens_in_the_end_all_is_as_if_it_were_new(tmp_path: Path) ->
     run_state_machine_as_test(
         Refresh,
         settings=settings(
-            max_examples=4, stateful_step_count=8, deadline=None,
+            max_examples=3, stateful_step_count=8, deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip

@@ -33,7 +33,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")])
 
 #: What is not run here: .ci/run does it, or it serves a page until it is interrupted.
-RUN_BY_CI = {"make install", "make demo", "make test"}
+RUN_BY_CI = {"make install", "make demo", "make test", "make examples"}
 SERVES = {"make dev", "ecom dev"}
 #: The address of a database in the README, which becomes that of a test's.
 ADDRESS = "postgresql://reader:secret@db.example.com/shop?sslmode=require"
@@ -269,11 +269,13 @@ def terminal(tmp_path: Path) -> Terminal:
     return Terminal(tmp_path)
 
 
+@pytest.mark.examples
 def test_the_commands_of_the_readme_run(terminal: Terminal, database: Database) -> None:
     load_demo_shop(database.url, DemoShop(date(2025, 3, 1), date(2025, 3, 7), orders=1000))
     read_pages(terminal, "README.md", **{ADDRESS: database.url})
 
 
+@pytest.mark.examples
 def test_the_tutorial_of_files_runs(terminal: Terminal) -> None:
     read_pages(
         terminal,
@@ -284,6 +286,7 @@ def test_the_tutorial_of_files_runs(terminal: Terminal) -> None:
     )
 
 
+@pytest.mark.examples
 def test_the_tutorial_of_a_database_runs(terminal: Terminal, tmp_path: Path) -> None:
     try:
         read_pages(terminal, "docs/tutorial/your-database.md")
@@ -291,6 +294,7 @@ def test_the_tutorial_of_a_database_runs(terminal: Terminal, tmp_path: Path) -> 
         stop_postgres(tmp_path / "ecom-database" / "demo" / "postgres")
 
 
+@pytest.mark.examples
 def test_the_tutorial_of_a_changing_number_runs(terminal: Terminal, tmp_path: Path) -> None:
     smaller = {"--orders 20000 --days 60": "--orders 2000 --days 10", "--for 20": "--for 8"}
     try:
