@@ -117,7 +117,6 @@ def choose_days(page: Page, button: str, days: str, count: int = 1) -> Locator:
     dialog = page.get_by_role("dialog").filter(has_text="Partition selection")
     entry = dialog.get_by_role("textbox").first
     entry.fill(days)
-    entry.press("Enter")
     entry.blur()
     expect(dialog.get_by_text(re.compile(rf"^{count} partitions?$"))).to_be_visible()
     return dialog
