@@ -98,6 +98,17 @@ class Partitions:
 def add_view(connection: Connection, partitions: Partitions, name: str = "") -> None:
     """Make partitions queryable as `layer.name`: the declared columns plus `date`.
 
+    Raises:
+        LakeError: A file is not readable, or lacks a declared column.
+    """
+    dataset = partitions.dataset
+    view = name or f"{quote(dataset.layer)}.{quote(dataset.name)}"
+    connection.execute(f"CREATE VIEW {view} AS {select_from(partitions)}")
+
+
+def select_from(partitions: Partitions) -> str:
+    """Return the SQL that reads partitions: the declared columns plus `date`.
+
     Every column is cast to its declared type; types are never taken from the first file.
     An id that is a number on every day with rows is BIGINT, else VARCHAR.
 
@@ -128,8 +139,7 @@ def add_view(connection: Connection, partitions: Partitions, name: str = "") -> 
             for column, kind in zip(dataset.columns, types, strict=True)
         ]
         selects = [f"SELECT {', '.join(nulls)}, CAST(NULL AS DATE) AS date WHERE false"]
-    view = name or f"{quote(dataset.layer)}.{quote(dataset.name)}"
-    connection.execute(f"CREATE VIEW {view} AS {' UNION ALL '.join(selects)}")
+    return " UNION ALL ".join(selects)
 
 
 def _read_footer(dataset: Dataset, day: str, file: Path) -> tuple[tuple[str, ...], int]:

@@ -124,6 +124,13 @@ class Lake:
             )
         return Partitions(dataset, {day: files[path] for day, path in paths.items()})
 
+    def everything(self, dataset: Dataset) -> Partitions:
+        """Return the files of every day of a dataset, downloaded where the lake is remote."""
+        paths = sorted(self._storage.etags(dataset.path))
+        prefix, suffix = dataset.object_path("|").split("|")
+        days = [path.removeprefix(prefix).removesuffix(suffix) for path in paths]
+        return self.fetch(dataset, [d for d, p in zip(days, paths, strict=True) if p == dataset.object_path(d)])
+
     def publish(self, dataset: Dataset, rows: Rows, days: Sequence[str], code: str) -> Report:
         """Audit the days, and publish the good ones.
 
