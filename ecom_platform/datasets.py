@@ -2,7 +2,8 @@
 
 The declaration gives the lake its schema, Dagster its column metadata, the audits
 their rules and the docs their dictionary. Metrics are declared in
-`assets/metrics.py`, in the same terms. Nothing here reads or writes data.
+`assets/metrics.py`, in the same terms, and marts in dbt (`marts.py`). Nothing here reads or
+writes data.
 """
 
 from __future__ import annotations
@@ -53,10 +54,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Dataset:
-    """One dataset of the lake: an object per business day.
+    """One dataset of the lake: an object per business day, or a single one.
 
     Args:
-        layer: `raw`, `cleaned`, `quarantine` or `metrics`: the folder and the Dagster group.
+        layer: `raw`, `cleaned`, `quarantine`, `metrics` or `marts`: the folder and the Dagster
+            group.
         name: Name within the layer.
         description: What the dataset is, for a reader of the Dagster UI.
         grain: What one row is.
@@ -65,6 +67,7 @@ class Dataset:
         sort: Columns that rows are stored in order of; by default the key.
         dated_by: The column that must lie in the partition's business day, unless NULL.
         owner: Dagster owner.
+        daily: Whether it has an object per business day.
     """
 
     layer: str
@@ -76,6 +79,7 @@ class Dataset:
     sort: tuple[str, ...] = ()
     dated_by: str = ""
     owner: str = DATA_OWNER
+    daily: bool = True
 
     @property
     def path(self) -> str:
@@ -101,9 +105,9 @@ class Dataset:
         """Whether a day keeps how many of its rows are NULL in each column, to compare days."""
         return self.layer == "cleaned"
 
-    def object_path(self, day: str) -> str:
-        """Return the path of one partition under the lake's root."""
-        return f"{self.path}/date={day}/data.parquet"
+    def object_path(self, day: str = "") -> str:
+        """Return the path of one partition, or of the single object, under the lake's root."""
+        return f"{self.path}/date={day}/data.parquet" if self.daily else f"{self.path}/data.parquet"
 
 
 def _unreadable(column: str, kind: str) -> Column:

@@ -9,6 +9,7 @@ import dagster as dg
 from ecom_platform.assets.checks import build_checks
 from ecom_platform.assets.cleaned import build_cleaned_assets
 from ecom_platform.assets.ledger import build_ledger_asset
+from ecom_platform.assets.marts import build_mart_assets
 from ecom_platform.assets.metrics import METRICS, Metric, build_metric_assets
 from ecom_platform.assets.quality_report import build_quality_report
 from ecom_platform.assets.raw import build_raw_assets
@@ -45,6 +46,7 @@ def build_definitions(
                 *build_cleaned_assets(settings),
                 *build_metric_assets(settings, metrics, metrics_folder),
                 build_ledger_asset(metrics),
+                build_mart_assets(settings, datasets),
                 build_quality_report(settings, datasets, checks),
             ],
             asset_checks=checks,

@@ -1,4 +1,4 @@
-"""The jobs: all partitioned assets of some days, in one process; and the pages."""
+"""The jobs: all partitioned assets of some days, in one process; the marts and the pages."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def build_jobs(
         ),
         dg.define_asset_job(
             MORNING_PAGES,
-            selection=dg.AssetSelection.groups("dashboards") - others,
-            description="Make the pages that people open.",
+            selection=dg.AssetSelection.groups("marts", "dashboards") - others,
+            description="Make the marts, and the pages that people open.",
             tags={"ecom/kind": "pages"},
         ),
     ]

@@ -214,3 +214,27 @@ def create_result(connection: Connection, dataset: Dataset, query: str, *, table
             f"CREATE TABLE {table} AS SELECT {columns}, CAST(date AS DATE) AS date "
             f"FROM ({query}) ORDER BY date"
         )
+
+
+def write_parquet(
+    connection: Connection, dataset: Dataset, rows: str, file: Path, facts: Mapping[str, str]
+) -> None:
+    """Write rows to a Parquet file: the declared columns, in the stored order.
+
+    Args:
+        connection: Where the rows are.
+        dataset: What they are rows of.
+        rows: Name of their table, and what may follow it in a query.
+        file: The file.
+        facts: Kept in its footer.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    columns = ", ".join(quote(column.name) for column in dataset.columns)
+    order = ", ".join(quote(column) for column in dataset.order) or "ALL"
+    footer = ", ".join(f"{quote(key)}: {text(value)}" for key, value in facts.items())
+    with explain_sql_errors(connection, dataset):
+        connection.execute(
+            f"COPY (SELECT {columns} FROM {rows} ORDER BY {order}) "
+            f"TO {text(str(file))} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, "
+            f"PARQUET_VERSION v2, KV_METADATA {{{footer}}})"
+        )

@@ -51,13 +51,13 @@ def as_events(
 def partition_metadata(
     dataset: Dataset, published: Published, facts: Mapping[str, int | float | str]
 ) -> dict[str, Fact]:
-    """Return the facts of a published day."""
+    """Return the facts of a published day, or of a dataset that is one object."""
     restated: dict[str, Fact] = {}
     if published.restated:
         restated["restated_values"] = len(published.restated)
         restated["restated"] = _table(dataset, published.restated)
     return {
-        "dagster/partition_row_count": published.audit.rows,
+        f"dagster/{'partition_' if dataset.daily else ''}row_count": published.audit.rows,
         "dagster/uri": published.uri,
         "bytes": published.size,
         "content": published.audit.content,

@@ -10,8 +10,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from ecom_platform.engines.duckdb import Partitions, quote, text
-from ecom_platform.engines.explain import explain_sql_errors
+from ecom_platform.engines.duckdb import Partitions, text, write_parquet
 from ecom_platform.errors import EcomError, MissingPartitionError, PublishConflictError
 from ecom_platform.lake.fine import read_fine
 from ecom_platform.lake.fingerprints import SOURCE_FACT, origin_facts
@@ -126,10 +125,10 @@ class Lake:
 
     def everything(self, dataset: Dataset) -> Partitions:
         """Return the files of every day of a dataset, downloaded where the lake is remote."""
-        paths = sorted(self._storage.etags(dataset.path))
-        prefix, suffix = dataset.object_path("|").split("|")
-        days = [path.removeprefix(prefix).removesuffix(suffix) for path in paths]
-        return self.fetch(dataset, [d for d, p in zip(days, paths, strict=True) if p == dataset.object_path(d)])
+        before, after = dataset.object_path("|").split("|")
+        paths = self._storage.etags(dataset.path)
+        days = (path.removeprefix(before).removesuffix(after) for path in sorted(paths))
+        return self.fetch(dataset, [day for day in days if dataset.object_path(day) in paths])
 
     def publish(self, dataset: Dataset, rows: Rows, days: Sequence[str], code: str) -> Report:
         """Audit the days, and publish the good ones.
@@ -220,16 +219,7 @@ class Lake:
             cause = self._cause if same_code else CODE_CHANGE
             restated = self.ledger.write(cursor, dataset, table, day, current, facts, cause)
         file = self._scratch / "outgoing" / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        columns = ", ".join(quote(column.name) for column in dataset.columns)
-        order = ", ".join(quote(column) for column in dataset.order) or "ALL"
-        footer = ", ".join(f"{quote(key)}: {text(value)}" for key, value in facts.items())
-        with explain_sql_errors(cursor, dataset):
-            cursor.execute(
-                f"COPY (SELECT {columns} FROM {table} WHERE date = {text(day)} ORDER BY {order}) "
-                f"TO {text(str(file))} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, "
-                f"PARQUET_VERSION v2, KV_METADATA {{{footer}}})"
-            )
+        write_parquet(cursor, dataset, f"{table} WHERE date = {text(day)}", file, facts)
         size = file.stat().st_size
         try:
             self._versions[path] = self._storage.put(path, file, replaces=replaces, facts=facts)

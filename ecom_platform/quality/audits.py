@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ecom_platform.calendar import Calendar
     from ecom_platform.engines.duckdb import Connection
 
+#: As JSON, no two rows have the same text; decimals keep all their digits in it.
+_HASH = "sum(CAST(md5_number_lower(CAST(to_json(row({row})) AS VARCHAR)) AS HUGEINT))"
+
 
 @dataclass(frozen=True)
 class DayAudit:
@@ -57,19 +60,15 @@ def audit(
     keys = ", ".join(quote(column) for column in dataset.key)
     nullable = [c.name for c in dataset.columns if dataset.counts_nulls and not c.required]
     nulls = "".join(f", count(*) FILTER (WHERE {quote(name)} IS NULL)" for name in nullable)
-    row = ", ".join(quote(column.name) for column in dataset.columns)
     connection.register("audited_days", calendar.table(days))
     with explain_sql_errors(connection, dataset):
         found = connection.execute(
-            # As JSON, no two rows have the same text; decimals keep all their digits in it.
-            f"SELECT CAST(date AS VARCHAR), count(*), "
-            f"sum(CAST(md5_number_lower(CAST(to_json(row({row})) AS VARCHAR)) AS HUGEINT)), "
+            f"SELECT CAST(date AS VARCHAR), count(*), {_HASH.format(row=_row(dataset))}, "
             f"{f'count(*) - count(DISTINCT row({keys}))' if keys else '0'}"
             f"{nulls}{', ' + counts if counts else ''} "
             f"FROM {table} LEFT JOIN audited_days USING (date) GROUP BY date"
         ).fetchall()
-    # A hash, for S3 keeps no more than 2 KB of facts with an object.
-    declared = hashlib.sha256(repr(types).encode()).hexdigest()[:12]
+    declared = _hash_of_types(types)
     result = {day: DayAudit(0, f"{declared}:0:0", (), {}) for day in days}
     for day, rows, content, repeated, *counted in found:
         if day not in result:
@@ -87,11 +86,34 @@ def audit(
     return result
 
 
+def audit_whole(connection: Connection, table: str, dataset: Dataset) -> DayAudit:
+    """Audit a table that is published as one object: its columns, and what they hold.
+
+    Raises:
+        LakeError: The columns are not the declared ones.
+    """
+    types = _check_columns(connection, table, dataset)
+    with explain_sql_errors(connection, dataset):
+        ((rows, content),) = connection.execute(
+            f"SELECT count(*), coalesce({_HASH.format(row=_row(dataset))}, 0) FROM {table}"
+        ).fetchall()
+    return DayAudit(rows, f"{_hash_of_types(types)}:{rows}:{content:x}", (), {})
+
+
+def _row(dataset: Dataset) -> str:
+    return ", ".join(quote(column.name) for column in dataset.columns)
+
+
+def _hash_of_types(types: Mapping[str, str]) -> str:
+    # A hash, for S3 keeps no more than 2 KB of facts with an object.
+    return hashlib.sha256(repr(types).encode()).hexdigest()[:12]
+
+
 def _check_columns(connection: Connection, table: str, dataset: Dataset) -> dict[str, str]:
     found = {
         str(name): str(kind)
         for name, kind, *_ in connection.execute(f"DESCRIBE {table}").fetchall()
-        if name != "date"
+        if name != "date" or not dataset.daily
     }
     undeclared = sorted(found.keys() - {column.name for column in dataset.columns})
     if undeclared:

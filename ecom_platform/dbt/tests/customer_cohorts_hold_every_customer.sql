@@ -1,5 +1,4 @@
 -- One row when the cohorts together are not all customers so far.
-{{ config(meta={"dagster": {"ref": {"name": "customer_cohorts"}}}) }}
 
 with
 

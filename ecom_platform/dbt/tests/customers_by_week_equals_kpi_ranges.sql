@@ -1,5 +1,4 @@
 -- One row per region whose newest week differs from the range of 7 days.
-{{ config(meta={"dagster": {"ref": {"name": "customers_by_week"}}}) }}
 
 select weeks.region
 from {{ ref('customers_by_week') }} as weeks

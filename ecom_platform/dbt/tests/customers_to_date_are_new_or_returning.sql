@@ -1,5 +1,4 @@
 -- One row per day whose new and returning customers are not all who ordered.
-{{ config(meta={"dagster": {"ref": {"name": "customers_to_date"}}}) }}
 
 with
 

@@ -1,5 +1,4 @@
 -- One row per day and region whose KPIs are not those of the metrics.
-{{ config(meta={"dagster": {"ref": {"name": "kpi_daily"}}}) }}
 
 select
     kpis.date,

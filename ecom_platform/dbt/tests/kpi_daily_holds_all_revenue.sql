@@ -1,5 +1,4 @@
 -- One row when the revenue of all computed days is not that of the metric.
-{{ config(meta={"dagster": {"ref": {"name": "kpi_daily"}}}) }}
 
 with
 

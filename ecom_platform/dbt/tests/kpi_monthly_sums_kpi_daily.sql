@@ -1,5 +1,4 @@
 -- One row per month and region whose revenue or orders are not the sum of its days'.
-{{ config(meta={"dagster": {"ref": {"name": "kpi_monthly"}}}) }}
 
 with
 

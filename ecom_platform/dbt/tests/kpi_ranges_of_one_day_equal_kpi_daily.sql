@@ -1,5 +1,4 @@
 -- One row per comparison and region of the range of one day that differs from that day.
-{{ config(meta={"dagster": {"ref": {"name": "kpi_ranges"}}}) }}
 
 select
     ranges.comparison,

@@ -1,5 +1,4 @@
 -- One row per day and region whose orders are not those of the metric.
-{{ config(meta={"dagster": {"ref": {"name": "payment_funnel"}}}) }}
 
 select
     funnel.date,

@@ -1,5 +1,4 @@
 -- One row per cohort with more matured customers than it has customers.
-{{ config(meta={"dagster": {"ref": {"name": "repeat_purchase_90d"}}}) }}
 
 select
     cohort_month,
