@@ -58,15 +58,18 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)  # which YAML reads as it is
 
 
-def manifest() -> str:
+def manifest(project: Path = PROJECT) -> str:
     """Return the text of manifest.json.
+
+    Args:
+        project: Folder of the dbt project.
 
     Raises:
         SystemExit: dbt cannot parse the project; what it says was printed.
     """
     with TemporaryDirectory() as target:
         command = [sys.executable, "-c", DBT, "--quiet", "--no-partial-parse", "parse"]
-        folders = ["--project-dir", PROJECT, "--profiles-dir", PROJECT]
+        folders = ["--project-dir", project, "--profiles-dir", project]
         outputs = ["--target-path", target, "--log-path", target]
         done = subprocess.run([*command, *folders, *outputs], check=False)  # noqa: S603 - our own
         if done.returncode:
