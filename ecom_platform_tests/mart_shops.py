@@ -88,7 +88,9 @@ def read_shop(folder: Path, first: date, last: date, void: str) -> MartsOracle:
     orders.sort(key=lambda order: int(order.id))
     width = len(orders[-1].id)
     orders = [Order(o.id.zfill(width), *_rest(o)) for o in orders]
-    payments = [Payment(p.order.zfill(width), p.region, p.day, p.amount, p.status) for p in payments]
+    payments = [
+        Payment(p.order.zfill(width), p.region, p.day, p.amount, p.status) for p in payments
+    ]
     return MartsOracle(orders, payments, first, last)
 
 
@@ -110,7 +112,9 @@ def write_warehouse(shop: MartsOracle, file: Path) -> None:
             connection.execute(f"CREATE SCHEMA {layer}")
         for dataset in (*CLEANED, *QUARANTINE, *(metric.dataset for metric in METRICS)):
             columns = ", ".join(f"{c.name} {sql_type(c)}" for c in dataset.columns)
-            connection.execute(f"CREATE TABLE {dataset.layer}.{dataset.name} (date DATE, {columns})")
+            connection.execute(
+                f"CREATE TABLE {dataset.layer}.{dataset.name} (date DATE, {columns})"
+            )
 
         def insert(table: str, rows: Iterable[Mapping[str, Any]]) -> None:
             for row in rows:

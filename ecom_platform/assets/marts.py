@@ -143,9 +143,7 @@ def build_mart_assets(
             # Before anything is read: what another run publishes from now on is newer.
             whole = WholeDatasets(storage, marts.values(), engine.scratch, context.run_id)
             lake = Lake(storage, settings.calendar, engine.scratch, context.run_id)
-            warehouse = engine.scratch / MARTS / "warehouse.duckdb"
-            warehouse.parent.mkdir(exist_ok=True)
-            build_warehouse(lake, engine, sources, warehouse, copied=False)
+            warehouse = build_warehouse(lake, engine, sources, copied=False)
             # All of them, whichever are asked for: tests compare marts with each other.
             results = build(project, warehouse, settings)
             checks = [

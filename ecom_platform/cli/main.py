@@ -16,6 +16,7 @@ from ecom_platform import __version__
 from ecom_platform.cli.incidents import app as incidents
 from ecom_platform.cli.quarantine import app as quarantine
 from ecom_platform.cli.shop import app as shop
+from ecom_platform.cli.warehouse import catalog, warehouse
 from ecom_platform.commands.options import AsOf, FileFormat, Format, From, FromAny, To, ToAny
 from ecom_platform.errors import EcomError
 from ecom_platform.privacy import redact
@@ -38,6 +39,8 @@ app = typer.Typer(
 app.add_typer(incidents, name="incidents")
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(shop, name="shop")
+app.add_typer(warehouse, name="warehouse")
+app.add_typer(catalog, name="catalog")
 
 #: Typer has bundled click since 0.26: its usage errors have no other name in all its versions.
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)

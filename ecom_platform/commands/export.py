@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
-from uuid import uuid4
 
 from ecom_platform.assets.metrics import METRICS
+from ecom_platform.commands.files import whole_file
 from ecom_platform.commands.formats import write_csv
 from ecom_platform.commands.show import columns_of, open_days, warn_of_missing
 from ecom_platform.datasets import CLEANED, QUARANTINE, RAW
@@ -14,7 +13,6 @@ from ecom_platform.engines.duckdb import quote
 from ecom_platform.errors import EcomError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from datetime import date
     from pathlib import Path
 
@@ -46,32 +44,12 @@ def export_dataset(
     order = ", ".join(["date", *(quote(column) for column in dataset.order)])
     query = f"SELECT {', '.join(map(quote, columns))} FROM days ORDER BY {order}"
     write = _write_parquet if parquet else _write_csv
-    with open_days(settings, dataset, first, last) as (connection, missing), _whole(file) as part:
+    with (
+        open_days(settings, dataset, first, last) as (connection, missing),
+        whole_file(file) as part,
+    ):
         write(connection, query, columns, part)
     return warn_of_missing(dataset, missing)
-
-
-@contextmanager
-def _whole(file: Path) -> Generator[Path]:
-    """Yield where to write; the file is replaced when that has succeeded."""
-    special = file.exists() and not file.is_file()  # such as /dev/stdout
-    target = file if special else file.resolve()
-    part = file if special else target.with_name(f".{target.name}.{uuid4().hex}")
-    try:
-        try:
-            yield part
-            if not special:
-                part.replace(target)
-        finally:
-            if not special:
-                part.unlink(missing_ok=True)
-    except BrokenPipeError:
-        raise  # whoever reads has enough
-    except OSError as error:
-        raise EcomError(
-            f"{file} cannot be written: {error.strerror or error}.",
-            hint="Choose another --output.",
-        ) from error
 
 
 def _write_parquet(connection: Connection, query: str, columns: list[str], file: Path) -> None:

@@ -75,13 +75,13 @@ def manifest(project: Path = PROJECT) -> str:
         if done.returncode:
             raise SystemExit(done.returncode)
         parsed = json.loads(Path(target, "manifest.json").read_text(encoding="utf-8"))
-    return json.dumps(_slim(parsed), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    return json.dumps(_slim(parsed), indent=1, ensure_ascii=False) + "\n"
 
 
 def _slim(parsed: Mapping[str, Any]) -> dict[str, Any]:
     """Keep the marts, their tests and their sources; intermediate models become part of marts."""
     nodes: dict[str, Any] = {}
-    for key, node in parsed["nodes"].items():
+    for key, node in sorted(parsed["nodes"].items()):
         if _is_mart(node):
             nodes[key] = _pick(node, MODEL) | {
                 "columns": {
@@ -102,7 +102,7 @@ def _slim(parsed: Mapping[str, Any]) -> dict[str, Any]:
     for key, node in nodes.items():
         node["depends_on"] = {"nodes": parents[key]}
     used = {key for found in parents.values() for key in found} - nodes.keys()
-    children: dict[str, list[str]] = {key: [] for key in [*nodes, *used]}
+    children: dict[str, list[str]] = {key: [] for key in [*nodes, *sorted(used)]}
     for key, found in parents.items():
         for parent in found:
             children[parent].append(key)

@@ -130,6 +130,11 @@ class Lake:
         days = (path.removeprefix(before).removesuffix(after) for path in sorted(paths))
         return self.fetch(dataset, [day for day in days if dataset.object_path(day) in paths])
 
+    def single(self, dataset: Dataset) -> Path | None:
+        """Return the file of a dataset that is one object; None where it was never made."""
+        path = dataset.object_path()
+        return self._storage.fetch([path], self._scratch).get(path)
+
     def publish(self, dataset: Dataset, rows: Rows, days: Sequence[str], code: str) -> Report:
         """Audit the days, and publish the good ones.
 

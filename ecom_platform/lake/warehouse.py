@@ -1,12 +1,11 @@
 """The warehouse: one DuckDB file in which the lake's datasets are tables, for SQL and for dbt.
 
-It is made anew each time, and nothing is written back from here. It has no `raw`, the layer of
-personal data.
+It is made anew each time, and nothing goes back from it into the lake by itself. It has no `raw`,
+the layer of personal data.
 """
 
 from __future__ import annotations
 
-import shutil
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -26,36 +25,48 @@ STORAGE = "v1.0.0"
 
 
 def build_warehouse(
-    lake: Lake, engine: Engine, datasets: Iterable[Dataset], file: Path, *, copied: bool
-) -> None:
+    lake: Lake, engine: Engine, datasets: Iterable[Dataset], *, copied: bool
+) -> Path:
     """Make a DuckDB file of all days of some datasets: `layer.name`, with `date` first.
+
+    A dataset that has no days is an empty table; one that is a single object, and was never
+    made, is not there.
 
     Args:
         lake: The lake.
-        engine: Whose scratch folder `file` is made in.
-        datasets: What to have in it. One that has no days is an empty table.
-        file: The file; what was there before is replaced.
+        engine: Whose scratch folder the file is made in.
+        datasets: What to have in it, by layer.
         copied: Whether rows are copied; else the file holds views of Parquet files.
+
+    Returns:
+        The file.
 
     Raises:
         LakeError: The lake cannot be read, or a file of it is damaged.
     """
-    made = engine.scratch / "warehouse.duckdb.new"
-    made.unlink(missing_ok=True)
+    folder = engine.scratch / "warehouse"
+    folder.mkdir(exist_ok=True)
+    file = folder / "warehouse.duckdb"
+    file.unlink(missing_ok=True)
+    kind = "TABLE" if copied else "VIEW"
     with engine.connect() as connection:
         connection.execute(
-            f"ATTACH {text(str(made))} AS warehouse (STORAGE_VERSION {text(STORAGE)})"
+            f"ATTACH {text(str(file))} AS warehouse (STORAGE_VERSION {text(STORAGE)})"
         )
         for layer, members in groupby(datasets, key=lambda dataset: dataset.layer):
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS warehouse.{quote(layer)}")
+            connection.execute(f"CREATE SCHEMA warehouse.{quote(layer)}")
             for dataset in members:
-                select = select_from(lake.everything(dataset))
-                columns = ", ".join(quote(column.name) for column in dataset.columns)
-                kind = "TABLE" if copied else "VIEW"
-                with explain_sql_errors(connection, dataset):
-                    connection.execute(
-                        f"CREATE {kind} warehouse.{quote(layer)}.{quote(dataset.name)} AS "
-                        f"SELECT date, {columns} FROM ({select})"
-                    )
+                if rows := _rows(lake, dataset):
+                    name = f"warehouse.{quote(layer)}.{quote(dataset.name)}"
+                    with explain_sql_errors(connection, dataset):
+                        connection.execute(f"CREATE {kind} {name} AS {rows}")
         connection.execute("DETACH warehouse")
-    shutil.move(made, file)
+    return file
+
+
+def _rows(lake: Lake, dataset: Dataset) -> str:
+    columns = ", ".join(quote(column.name) for column in dataset.columns)
+    if dataset.daily:
+        return f"SELECT date, {columns} FROM ({select_from(lake.everything(dataset))})"
+    file = lake.single(dataset)
+    return f"SELECT {columns} FROM read_parquet({text(str(file))})" if file else ""

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[MartsOracle, Path]]:
+def odd(tmp_path_factory: pytest.TempPathFactory) -> tuple[MartsOracle, Path]:
     """A made-up shop, and the warehouse in which dbt has built its marts."""
     shop, file = odd_shop(), tmp_path_factory.mktemp("odd") / "warehouse.duckdb"
     write_warehouse(shop, file)
     results = build(PROJECT, file, Settings(_env_file=None, engine_memory="200MB"))
     wrong = {key: r for key, r in results.items() if r.status not in ("success", "pass")}
     assert wrong == {}
-    yield shop, file
+    return shop, file
 
 
 @pytest.mark.parametrize("mart", sorted(MARTS))
