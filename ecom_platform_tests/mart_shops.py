@@ -181,12 +181,13 @@ def _metrics(shop: MartsOracle) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def assert_equal(found: Iterable[Mapping[str, Any]], expected: MartsOracle, mart: str) -> None:
+def assert_equal(found: duckdb.DuckDBPyRelation, expected: MartsOracle, mart: str) -> None:
     """Compare the rows of a mart with those that the oracle makes, to the cent."""
+    given = [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
     made: Callable[[], Iterable[Mapping[str, Any]]] = getattr(expected, mart)
     key = MARTS[mart].key
     wanted = {tuple(row[name] for name in key): dict(row) for row in made()}
-    rows = {tuple(row[name] for name in key): dict(row) for row in found}
+    rows = {tuple(row[name] for name in key): row for row in given}
     assert rows.keys() == wanted.keys()
     assert len(rows) > 1
     for where, row in rows.items():

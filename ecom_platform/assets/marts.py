@@ -141,8 +141,8 @@ def build_mart_assets(
         with explain_errors(settings.retry_seconds):
             storage = open_storage(settings.lake)
             # Before anything is read: what another run publishes from now on is newer.
-            whole = WholeDatasets(storage, marts.values(), engine.scratch, context.run_id)
-            lake = Lake(storage, settings.calendar, engine.scratch, context.run_id)
+            whole = WholeDatasets(storage, marts.values(), engine.scratch, context.run.run_id)
+            lake = Lake(storage, settings.calendar, engine.scratch, context.run.run_id)
             warehouse = build_warehouse(lake, engine, sources, copied=False)
             # All of them, whichever are asked for: tests compare marts with each other.
             results = build(project, warehouse, settings)

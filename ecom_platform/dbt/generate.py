@@ -75,10 +75,10 @@ def manifest(project: Path = PROJECT) -> str:
         if done.returncode:
             raise SystemExit(done.returncode)
         parsed = json.loads(Path(target, "manifest.json").read_text(encoding="utf-8"))
-    return json.dumps(_slim(parsed), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(slim(parsed), indent=1, ensure_ascii=False) + "\n"
 
 
-def _slim(parsed: Mapping[str, Any]) -> dict[str, Any]:
+def slim(parsed: Mapping[str, Any]) -> dict[str, Any]:
     """Keep the marts, their tests and their sources; intermediate models become part of marts."""
     nodes: dict[str, Any] = {}
     for key, node in sorted(parsed["nodes"].items()):

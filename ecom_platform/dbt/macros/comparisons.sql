@@ -9,6 +9,6 @@
 {# Columns `<kpi>_<name>` of every KPI, out of the relation `<name>`. #}
 {% macro compared_with(name) -%}
     {% for kpi in kpis() -%}
-        {{ adapter.quote(name) }}.{{ kpi }} as {{ kpi }}_{{ name }}{{ "," if not loop.last }}
+        "{{ name }}".{{ kpi }} as {{ kpi }}_{{ name }}{{ "," if not loop.last }}
     {% endfor %}
 {%- endmacro %}

@@ -5,7 +5,8 @@ select
     region
 from {{ ref('repeat_purchase_90d') }} as matured
 left join (
-    select * from {{ ref('customer_cohorts') }} where months_since = 0
+    select * from {{ ref('customer_cohorts') }}
+    where months_since = 0
 ) as cohorts using (cohort_month, region)
 where
     cohorts.cohort_customers is null

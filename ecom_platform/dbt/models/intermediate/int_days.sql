@@ -4,15 +4,20 @@ with
 
 days as (
 
-    select date from {{ source('metrics', 'total_revenue') }} where region = 'all'
+    select date from {{ source('metrics', 'total_revenue') }}
+    where region = 'all'
     intersect
-    select date from {{ source('metrics', 'total_orders') }} where region = 'all'
+    select date from {{ source('metrics', 'total_orders') }}
+    where region = 'all'
     intersect
-    select date from {{ source('metrics', 'total_customers') }} where region = 'all'
+    select date from {{ source('metrics', 'total_customers') }}
+    where region = 'all'
     intersect
-    select date from {{ source('metrics', 'average_order_value') }} where region = 'all'
+    select date from {{ source('metrics', 'average_order_value') }}
+    where region = 'all'
     intersect
-    select date from {{ source('metrics', 'customer_retention_rate') }} where region = 'all'
+    select date from {{ source('metrics', 'customer_retention_rate') }}
+    where region = 'all'
 
 )
 

@@ -39,9 +39,10 @@ paid as (
     select
         order_id,
         sum(received) as received_amount,
-        {% for days in [0, 1, 3, 7] -%}
-        sum(if(days_after <= {{ days }}, received, 0)) as received_within_{{ days }},
-        {% endfor -%}
+        sum(if(days_after <= 0, received, 0)) as received_within_0,
+        sum(if(days_after <= 1, received, 0)) as received_within_1,
+        sum(if(days_after <= 3, received, 0)) as received_within_3,
+        sum(if(days_after <= 7, received, 0)) as received_within_7,
         bool_or(status = 'completed') as is_paid,
         bool_or(status = 'pending') as is_pending,
         bool_or(status = 'refunded') as is_refunded,

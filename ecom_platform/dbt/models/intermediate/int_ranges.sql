@@ -49,8 +49,7 @@ to_date as (
         cast(date_trunc(ranges.unit, day) - interval 1 year as date) as year_before_first_day
     from report
     cross join (
-        values
-        ('MTD', 'month', interval 1 month),
+        values ('MTD', 'month', interval 1 month),
         ('QTD', 'quarter', interval 3 month),
         ('YTD', 'year', interval 1 year)
     ) as ranges (name, unit, step)
@@ -66,17 +65,16 @@ spans as (
     select
         *,
         -- As many days of it, but none of the next one.
-        least(
-            previous_first_day + cast(last_day - first_day as integer), first_day - 1
-        ) as previous_last_day
+        least(previous_first_day + cast(last_day - first_day as integer), first_day - 1)
+            as previous_last_day
     from to_date
 
 )
 
 select range, 'current' as comparison, first_day, last_day from spans
 union all
-select range, 'previous_period', previous_first_day, previous_last_day from spans
+select range, 'previous_period' as comparison, previous_first_day, previous_last_day from spans
 union all
-select range, 'previous_week', first_day - 7, last_day - 7 from spans
+select range, 'previous_week' as comparison, first_day - 7 as first, last_day - 7 as last from spans
 union all
-select range, 'previous_year', year_before_first_day, year_before from spans
+select range, 'previous_year' as comparison, year_before_first_day, year_before from spans

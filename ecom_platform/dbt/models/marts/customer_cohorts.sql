@@ -29,29 +29,30 @@ cohorts as (
 
 ),
 
-active_months as (
-
-    select distinct
-        customer_id,
-        date_trunc('month', date) as month
-    from {{ source('cleaned', 'orders') }}
-    where
-        customer_id is not null
-        and not is_void
-        and date <= (select day from report)
-
-),
-
 active as (
 
     select
-        first_orders.cohort_month,
-        case when grouping(region) = 1 then 'all' else region end as region,
-        date_diff('month', cohort_month, month) as months_since,
-        count(*) as customers
-    from active_months
-    inner join first_orders using (customer_id)
-    group by grouping sets ((cohort_month, month, region), (cohort_month, month))
+        firsts.cohort_month,
+        case when grouping(firsts.region) = 1 then 'all' else firsts.region end as region,
+        date_diff('month', firsts.cohort_month, orders.date) as months_since,
+        count(distinct orders.customer_id) as ordered
+    from {{ source('cleaned', 'orders') }} as orders
+    inner join first_orders as firsts on orders.customer_id = firsts.customer_id
+    where not orders.is_void and orders.date <= (select day from report)
+    group by
+        grouping sets (
+            (firsts.cohort_month, months_since, firsts.region),
+            (firsts.cohort_month, months_since)
+        )
+
+),
+
+numbers as (
+
+    select unnest(range(date_diff('month', min(cohort_month), report.day) + 1)) as months_since
+    from cohorts
+    cross join report
+    group by report.day
 
 ),
 
@@ -59,15 +60,10 @@ triangle as (
 
     select
         cohorts.*,
-        months_since,
-        last_day(cohort_month + to_months(months_since)) as ends_on
+        numbers.months_since,
+        cohorts.cohort_month + to_months(numbers.months_since) as begins_on
     from cohorts
-    cross join (
-        select unnest(range(date_diff('month', min(cohort_month), any_value(day)) + 1))
-            as months_since
-        from cohorts
-        cross join report
-    )
+    cross join numbers
 
 )
 
@@ -76,10 +72,9 @@ select
     triangle.months_since,
     triangle.region,
     triangle.cohort_customers,
-    if(date_trunc('month', ends_on) <= day, coalesce(customers, 0), null) as customers,
-    cast(if(date_trunc('month', ends_on) <= day, coalesce(customers, 0), null) as double)
-        / cohort_customers as retention,
-    ends_on <= day as is_complete
+    if(triangle.begins_on <= report.day, coalesce(active.ordered, 0), null) as customers,
+    cast(customers as double) / triangle.cohort_customers as retention,
+    last_day(triangle.begins_on) <= report.day as is_complete
 from triangle
 cross join report
 left join active using (cohort_month, months_since, region)

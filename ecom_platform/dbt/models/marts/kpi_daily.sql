@@ -28,10 +28,10 @@ left join kpis as day_before
     on kpis.region = day_before.region and kpis.date - 1 = day_before.date
 left join kpis as week_before
     on kpis.region = week_before.region and kpis.date - 7 = week_before.date
-left join kpis as {{ adapter.quote('28_days_before') }}
+left join kpis as "28_days_before"
     on
-        kpis.region = {{ adapter.quote('28_days_before') }}.region
-        and kpis.date - 28 = {{ adapter.quote('28_days_before') }}.date
+        kpis.region = "28_days_before".region
+        and kpis.date - 28 = "28_days_before".date
 left join kpis as year_before
     on
         kpis.region = year_before.region
