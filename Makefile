@@ -4,8 +4,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install install-all demo dev test examples lint style types imports definitions docs reference \
-  bench lock clean
+.PHONY: help install install-all demo dev test examples lint style types imports definitions docs \
+  reference marts marts-docs bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -42,6 +42,7 @@ lint: style types imports definitions docs ## check style, types, direction of i
 style: install-all
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/sqlfluff lint --quiet ecom_platform/dbt
 
 types: install-all
 	$(BIN)/pyright
@@ -57,6 +58,18 @@ docs: install-all ## build the docs into build/docs
 
 reference: install-all ## write docs/reference anew from the code
 	$(BIN)/python docs/generate_reference.py
+
+marts: install-all ## bring what Dagster knows of dbt's marts in line with their files
+	$(BIN)/python ecom_platform/dbt/generate.py
+	$(BIN)/python docs/generate_reference.py
+
+marts-docs: install-all ## build dbt's own docs of the marts, on the lake of the environment
+	@mkdir -p build/dbt
+	$(BIN)/ecom warehouse build build/dbt/warehouse.duckdb
+	DBT_PROJECT_DIR=ecom_platform/dbt DBT_PROFILES_DIR=ecom_platform/dbt $(BIN)/dbt --quiet \
+	  --log-path build/dbt docs generate --static --target-path $(CURDIR)/build/dbt \
+	  --vars 'warehouse: $(CURDIR)/build/dbt/warehouse.duckdb'
+	@echo "See build/dbt/static_index.html"
 
 bench: install-all ## measure the speed
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

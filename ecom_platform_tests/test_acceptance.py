@@ -18,6 +18,7 @@ import pytest
 
 from ecom_platform.settings import Settings
 from ecom_platform_tests.commands.harness import ecom
+from ecom_platform_tests.known_marts import assert_marts_of_cdnow, assert_marts_of_jaffle
 from ecom_platform_tests.pipeline import Pipeline, open_lake
 
 if TYPE_CHECKING:
@@ -235,19 +236,25 @@ def test_the_jaffle_shop_from_postgres_in_a_folder(database: Database, tmp_path:
     assert repeaters(JAFFLE, settings) == JAFFLE_REPEATERS
 
 
-def test_the_jaffle_shop_from_postgres_in_s3(database: Database, bucket: str) -> None:
+def test_the_jaffle_shop_from_postgres_in_s3_with_its_marts(
+    database: Database, bucket: str, tmp_path: Path
+) -> None:
     void = {"void_order_statuses": ("returned",)}
     settings = JAFFLE.settings(JAFFLE.load(database), f"s3://{bucket}/lake", **void)
     make(settings, JAFFLE.first, JAFFLE.last)
     assert figures(JAFFLE, settings) == JAFFLE_FIGURES
     known = JAFFLE_REPEATERS_WITHOUT_RETURNED
     assert repeaters(JAFFLE, settings, *known) == known
+    assert_marts_of_jaffle(settings, JAFFLE.folder, tmp_path)
 
 
-def test_the_cdnow_sample_from_postgres_in_a_folder(database: Database, tmp_path: Path) -> None:
+def test_the_cdnow_sample_from_postgres_in_a_folder_with_its_marts(
+    database: Database, tmp_path: Path
+) -> None:
     settings = CDNOW.settings(CDNOW.load(database), str(tmp_path / "lake"))
     make(settings, CDNOW.first, CDNOW.last)
     assert_cdnow(settings)
+    assert_marts_of_cdnow(settings, tmp_path)
 
 
 def test_the_jaffle_shop_from_mariadb_in_a_folder(maria: MariaDatabase, tmp_path: Path) -> None:
