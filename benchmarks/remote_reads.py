@@ -94,7 +94,10 @@ def serve(root: Path, ready: Any, counters: Any) -> None:
         nonlocal free_at
         path, _, headers = head.removeprefix("GET /").partition(" HTTP/1.1")
         path, _, query = path.replace("%3D", "=").partition("?")
-        file = root / path / ("listing" if "list-type=2" in query else "")
+        file = root / path
+        if "list-type=2" in query:
+            folder = query.partition("prefix=")[2].partition("&")[0].replace("%2F", "/")
+            file = file / folder / "listing"
         part = headers.lower().partition("\r\nrange: bytes=")[2].partition("\r\n")[0]
         first, _, last = part.partition("-")
         size = file.stat().st_size
@@ -154,13 +157,20 @@ def make_objects(case: Case, bucket: Path) -> None:
                 )) TO '{bucket / path}'
                 (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARQUET_VERSION v2)
             """)
+    write_listing(bucket, case.dataset.path)
+
+
+def write_listing(bucket: Path, folder: str) -> None:
+    """Write what S3 would list under a folder of a bucket."""
     listed = (
-        f"<Contents><Key>{path}</Key><LastModified>2023-01-01T00:00:00Z</LastModified>"
+        f"<Contents><Key>{file.relative_to(bucket)}</Key>"
+        f"<LastModified>2023-01-01T00:00:00Z</LastModified>"
         f'<ETag>"{size}"</ETag><Size>{size}</Size></Contents>'
-        for path in case.paths.values()
-        for size in [(bucket / path).stat().st_size]
+        for file in sorted((bucket / folder).rglob("*.parquet"))
+        for size in [file.stat().st_size]
     )
-    (bucket / "listing").write_text(f"<ListBucketResult>{''.join(listed)}</ListBucketResult>")
+    text = f"<ListBucketResult>{''.join(listed)}</ListBucketResult>"
+    (bucket / folder / "listing").write_text(text)
 
 
 def download(storage: S3Storage, case: Case, connection: Connection, scratch: Path) -> str:

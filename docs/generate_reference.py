@@ -23,11 +23,13 @@ from typer.models import ArgumentInfo
 
 from ecom_platform.assets.checks import build_checks
 from ecom_platform.assets.day_checks import declare_checks
+from ecom_platform.assets.marts import question_of
 from ecom_platform.assets.measures import DRIFT, NULLS, SHARES, VALUE
 from ecom_platform.assets.metrics import METRICS, Metric
 from ecom_platform.assets.sql_files import SQL_FOLDER, SqlFile
 from ecom_platform.cli.main import EXIT_CODES, app
 from ecom_platform.datasets import CLEANED, QUARANTINE, RAW, Dataset, Type
+from ecom_platform.marts import load_manifest, load_marts
 from ecom_platform.quality.thresholds import DEFAULTS
 from ecom_platform.settings import DEFAULT_PAYMENT_STATUSES, Settings
 
@@ -55,6 +57,7 @@ def pages() -> dict[str, str]:
         "commands.md": _commands(),
         "datasets.md": _datasets(),
         "metrics.md": _metrics(),
+        "marts.md": _marts(),
         "checks.md": _checks(),
         "thresholds.md": _thresholds(),
     }
@@ -324,6 +327,49 @@ def _metric(metric: Metric) -> Iterator[str]:
     )
     yield from _columns(dataset)
     yield from ("```sql", sql.text, "```", "")
+
+
+# --------------------------------------------------------------------------- marts
+
+
+def _marts() -> Iterator[str]:
+    yield from (
+        "# Marts",
+        "",
+        "Tables over all days, made by dbt from the metrics and the cleaned data, anew each",
+        "morning. A mart is one Parquet file, which is replaced in one step:",
+        "",
+        "```text",
+        "{ECOM_LAKE}/marts/{mart}/data.parquet",
+        "```",
+        "",
+        "What they have in common is told in the [explanation](../explanation/marts.md). The",
+        "region `all` is a row of its own. The *report day* is the newest day that is in all of",
+        "the main metrics. Money is `DECIMAL(18,2)`, in the shop's currency.",
+        "",
+    )
+    manifest = load_manifest()
+    for key, mart in load_marts(manifest).items():
+        file = f"ecom_platform/dbt/{manifest['nodes'][key]['original_file_path']}"
+        reads = [node.split(".", 2)[2].replace(".", "/") for node in manifest["parent_map"][key]]
+        yield from (
+            f"## {mart.name}",
+            "",
+            mart.description,
+            "",
+            f"- Grain: {mart.grain}; key: {_code(mart.key)}",
+            f"- Made from: {_code(reads)}",
+            f"- Owner: `{mart.owner}`; SQL: `{file}`",
+            "",
+        )
+        rows = [(f"`{c.name}`", f"`{c.type}`", c.description) for c in mart.columns]
+        yield from _table(("Column", "Type", "Meaning"), rows)
+        yield from ("It is published only if these tests pass:", "")
+        tests = (n for n in manifest["nodes"].values() if n.get("attached_node") == key)
+        yield from _table(
+            ("Test", "What it asks"),
+            [(f"`{test['name']}`", question_of(test)) for test in tests],
+        )
 
 
 # --------------------------------------------------------------------------- checks

@@ -100,7 +100,7 @@ class MartTranslator(DagsterDbtTranslator):
         return dg.AssetCheckSpec(
             spec.name,
             asset=spec.asset_key,
-            description=node["description"] or _question(sql),
+            description=question_of(node),
             additional_deps=spec.additional_deps,
             # What a failed test holds back is its own mart, which is done while publishing.
             blocking=False,
@@ -108,9 +108,10 @@ class MartTranslator(DagsterDbtTranslator):
         )
 
 
-def _question(sql: str) -> str:
-    found = sql.partition("\n")[0].removeprefix("-- ")
-    return f"It finds no row. {found}"
+def question_of(test: Mapping[str, Any]) -> str:
+    """Return what a test asks; one of a file says it in the file's first line."""
+    first_line = str(test["raw_code"]).partition("\n")[0].removeprefix("-- ")
+    return test["description"] or f"Finds nothing: {first_line[:1].lower()}{first_line[1:]}"
 
 
 def build_mart_assets(
