@@ -9,10 +9,9 @@ import dagster as dg
 from ecom_platform.assets.checks import build_checks
 from ecom_platform.assets.cleaned import build_cleaned_assets
 from ecom_platform.assets.ledger import build_ledger_asset
-from ecom_platform.assets.marts import build_mart_assets
 from ecom_platform.assets.metrics import METRICS, Metric, build_metric_assets
-from ecom_platform.assets.quality_report import build_quality_report
 from ecom_platform.assets.raw import build_raw_assets
+from ecom_platform.assets.reporting import build_reporting_assets
 from ecom_platform.assets.sql_files import SQL_FOLDER
 from ecom_platform.automation.jobs import EXECUTOR, build_jobs
 from ecom_platform.automation.schedules import build_schedules
@@ -46,8 +45,7 @@ def build_definitions(
                 *build_cleaned_assets(settings),
                 *build_metric_assets(settings, metrics, metrics_folder),
                 build_ledger_asset(metrics),
-                build_mart_assets(settings, datasets),
-                build_quality_report(settings, datasets, checks),
+                *build_reporting_assets(settings, datasets, metrics, checks),
             ],
             asset_checks=checks,
             jobs=build_jobs(checks),

@@ -208,6 +208,11 @@ class Settings(BaseSettings):
     alert_sns_topic: str | None = Field(
         default=None, description="The ARN of an Amazon SNS topic that alerts are sent to."
     )
+    morning_message: Annotated[tuple[Literal["slack", "email", "sns"], ...], NoDecode] = Field(
+        default=(),
+        description="The channels, comma-separated, of `slack`, `email` and `sns`, that get the "
+        "figures of the newest day once the morning's page is made. The same addresses as alerts.",
+    )
     alert_routes: str | None = Field(
         default=None,
         description="A TOML file that says which alerts go to which channels. Unset: all to all.",
@@ -257,7 +262,7 @@ class Settings(BaseSettings):
             raise ValueError("not an IANA timezone name such as Europe/Berlin")
         return value
 
-    @field_validator("void_order_statuses", mode="before")
+    @field_validator("void_order_statuses", "morning_message", mode="before")
     @classmethod
     def _split_words(cls, value: object) -> object:
         if isinstance(value, str):

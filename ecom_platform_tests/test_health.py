@@ -190,14 +190,14 @@ def test_a_page_is_due_seven_hours_after_its_newest_day(
     settings: Settings, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
     mark, fact = found(settings, instance)["pages"]
-    assert (mark, fact) == (NOTE, "dashboards/quality was never made")
+    assert (mark, fact) == (NOTE, "dashboards/daily was never made")
     for page in PAGES:
         html = f'<meta name="report-date" content="{LAST}">'
         page.publish(open_storage(settings.lake), html, tmp_path)
     due = datetime(2024, 3, 5, 7, tzinfo=UTC)
     assert found(settings, instance, due - timedelta(minutes=1))["pages"][0] == OK
     mark, fact = found(settings, instance, due)["pages"]
-    assert (mark, fact) == (WRONG, "dashboards/quality is of 2024-03-03")
+    assert (mark, fact) == (WRONG, "dashboards/daily is of 2024-03-03")
 
 
 def test_a_run_that_waits_or_works_too_long_is_stuck(

@@ -36,15 +36,16 @@ class Series:
 
 @dataclass(frozen=True)
 class Message:
-    """One alert.
+    """One alert, or the figures of the morning.
 
     Args:
         subject: A few words.
         text: What, where, since when.
         id: Its own, the same when it is sent again; unique among all lakes.
         group: What messages of one incident have in common.
-        severity: `warn` or `error`.
+        severity: `info`, `warn` or `error`.
         series: What to show along, where a channel can.
+        picture: A PNG to show along instead, where a channel can.
     """
 
     subject: str
@@ -53,6 +54,7 @@ class Message:
     group: str
     severity: str = "error"
     series: Series | None = None
+    picture: bytes = b""
 
 
 class Channel(Protocol):

@@ -69,15 +69,17 @@ class EmailChannel:
         mail["Auto-Submitted"] = "auto-generated"
         mail.set_content(message.text)
         page = f'<pre style="font: 13px/1.5 monospace">{escape(message.text)}</pre>'
-        if not message.series:
+        picture, title = message.picture, ""
+        if message.series and not picture:
+            picture, title = png(message.series), escape(message.series.title)
+        if not picture:
             mail.add_alternative(page, subtype="html")
             return mail
-        title = escape(message.series.title)
-        image = f'<p><img src="cid:series" alt="{title}"><br><small>{title}</small></p>'
+        image = f'<p><img src="cid:picture" alt="{title}"><br><small>{title}</small></p>'
         mail.add_alternative(page + image, subtype="html")
         *_, html = mail.iter_parts()
         if isinstance(html, EmailMessage):
-            html.add_related(png(message.series), "image", "png", cid="<series>")
+            html.add_related(picture, "image", "png", cid="<picture>")
         return mail
 
     @contextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ecom_platform.scratch import scratch_folder
 
 if TYPE_CHECKING:
+    from datetime import date
     from pathlib import Path
 
     from ecom_platform.lake.base import Storage
@@ -39,7 +40,8 @@ class Page:
         file = scratch / "page.html"
         file.write_text(html, encoding="utf-8")
         current = storage.stat(self.path)
-        facts = {"Content-Type": "text/html; charset=utf-8"}
+        # Who opens it again in a browser must not see yesterday's.
+        facts = {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-cache"}
         storage.put(self.path, file, replaces=current.etag if current else None, facts=facts)
         return storage.uri(self.path)
 
@@ -56,4 +58,10 @@ class Page:
 
 
 QUALITY = Page("dashboards/quality", "dashboards/quality/index.html")
-PAGES = (QUALITY,)
+DAILY = Page("dashboards/daily", "dashboards/latest/index.html")
+PAGES = (QUALITY, DAILY)
+
+
+def page_of(day: date) -> Page:
+    """Return the daily page as it is kept for a day."""
+    return Page(DAILY.asset, f"dashboards/date={day.isoformat()}/index.html")

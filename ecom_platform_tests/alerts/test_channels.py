@@ -127,8 +127,8 @@ def test_a_mail_has_text_page_picture_and_an_id_that_stays() -> None:
     parts = {part.get_content_type(): part for part in first.walk()}
     assert parts["text/plain"].get_content().strip() == MESSAGE.text
     assert "x &lt; y &amp; z</pre>" in parts["text/html"].get_content()
-    assert 'src="cid:series"' in parts["text/html"].get_content()
-    assert parts["image/png"]["Content-ID"] == "<series>"
+    assert 'src="cid:picture"' in parts["text/html"].get_content()
+    assert parts["image/png"]["Content-ID"] == "<picture>"
     assert parts["image/png"].get_content() == png(SERIES)
 
 

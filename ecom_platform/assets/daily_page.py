@@ -1,0 +1,219 @@
+"""The asset of the daily page: where its facts come from, and where it goes."""
+
+import base64
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from ecom_platform.assets.check_history import answers_of_days
+from ecom_platform.assets.metrics import METRICS, Metric
+from ecom_platform.calendar import days_between
+from ecom_platform.dashboard.page import DailyPage, State, render
+from ecom_platform.dashboard.page_data import DAYS, OwnMetric, collect, report_day
+from ecom_platform.dashboard.summary import summarize
+from ecom_platform.datasets import DATA_OWNER, Dataset
+from ecom_platform.engines.duckdb import Connection, Engine, add_view, quote, text
+from ecom_platform.errors import LakeError
+from ecom_platform.freshness import newest_due
+from ecom_platform.lake.base import Storage
+from ecom_platform.lake.failures import explain_errors
+from ecom_platform.lake.ledger import Ledger
+from ecom_platform.lake.pages import DAILY, page_of
+from ecom_platform.lake.publish import Lake
+from ecom_platform.lake.storage import open_storage
+from ecom_platform.marts import load_manifest, load_marts
+from ecom_platform.settings import Settings
+
+#: Metrics of which the page tells that a day was restated -> what it calls them.
+_RESTATED = {"total_revenue": "revenue", "total_orders": "orders", "total_customers": "customers"}
+_STANDARD = {metric.name for metric in METRICS}
+
+
+def build_daily_page(
+    settings: Settings, metrics: Sequence[Metric], checks: Iterable[dg.AssetChecksDefinition]
+) -> dg.AssetsDefinition:
+    """Build the asset: one page, made anew each time, under its day and as the latest.
+
+    Args:
+        settings: Of the environment.
+        metrics: All of them; those of one's own are shown beside the marts' figures.
+        checks: Whose answers for the report day are told.
+    """
+    marts = list(load_marts(load_manifest()).values())
+    shown = [m for m in metrics if m.name == "payment_status" or m.name not in _STANDARD]
+    keys = [spec.key for made in checks for spec in made.check_specs if spec.partitions_def]
+
+    @dg.asset(
+        key=DAILY.asset.split("/"),
+        deps=[dataset.path.split("/") for dataset in (*marts, *(m.dataset for m in shown))],
+        description="The page that people open every morning: one file, which loads nothing. It "
+        "is at `dashboards/latest/` and, for good, under its day.",
+        group_name="dashboards",
+        owners=[DATA_OWNER],
+        kinds={"html"},
+        required_resource_keys={"engine"},
+    )
+    def daily_page(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        engine: Engine = context.resources.engine
+        with explain_errors(settings.retry_seconds), engine.connect() as connection:
+            storage = open_storage(settings.lake)
+            lake = Lake(storage, settings.calendar, engine.scratch, context.run.run_id)
+            add_marts(connection, storage, marts, engine.scratch)
+            day = report_day(connection)
+            if day is None:
+                raise LakeError("No day is computed.", hint="Run: ecom run --from DAY --to DAY")
+            _add_metrics(connection, settings, lake, shown, day)
+            page = gather(settings, connection, lake, day, shown, keys, context)
+            html, summary = render(page), summarize(connection, day)
+            for place in (page_of(day), DAILY):
+                uri = place.publish(storage, html, engine.scratch)
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/uri": uri,
+                "report day": str(day),
+                "checks": page.state.sentence,
+                "kilobytes": len(html.encode()) // 1024,
+                "summary": dg.MetadataValue.md(f"```text\n{summary.text()}\n```"),
+                "picture": dg.MetadataValue.md(_picture(summary.png())),
+            }
+        )
+
+    return daily_page
+
+
+def _picture(png: bytes) -> str:
+    return f"![the day's figures](data:image/png;base64,{base64.b64encode(png).decode()})"
+
+
+def gather(
+    settings: Settings,
+    connection: Connection,
+    lake: Lake,
+    day: date,
+    metrics: Sequence[Metric],
+    keys: Sequence[dg.AssetCheckKey],
+    context: dg.AssetExecutionContext,
+) -> DailyPage:
+    """Collect what is on the page.
+
+    Raises:
+        LakeError: The lake cannot be read.
+    """
+    now, own = datetime.now(UTC), [m for m in metrics if m.name not in _STANDARD and not m.by]
+    figures = collect(connection, day, settings.start_date, [_own(metric) for metric in own])
+    first = date.fromisoformat(figures["first_day"])
+    due = newest_due(settings, now)
+    late = [f"The newest day that should be here, {due}, is not computed yet."] if due > day else []
+    return DailyPage(
+        day,
+        now.astimezone(settings.calendar.zone),
+        settings.timezone,
+        context.run.run_id,
+        _state(context.instance, keys, day),
+        late,
+        list(_restated(lake.ledger, settings, first, day)),
+        _definitions(settings, own),
+        settings.retention_days,
+        figures,
+    )
+
+
+def add_marts(
+    connection: Connection, storage: Storage, marts: Iterable[Dataset], scratch: Path
+) -> None:
+    """Add the marts as views of the schema `marts`.
+
+    Raises:
+        LakeError: A mart was never made, or the lake cannot be read.
+    """
+    marts = list(marts)
+    found = storage.fetch([mart.object_path() for mart in marts], scratch)
+    connection.execute("CREATE SCHEMA IF NOT EXISTS marts")
+    for mart in marts:
+        file = found.get(mart.object_path())
+        if file is None:
+            raise LakeError(f"{mart.path} was never made.", hint="Materialize the group marts.")
+        connection.execute(
+            f"CREATE VIEW marts.{quote(mart.name)} AS FROM read_parquet({text(str(file))})"
+        )
+
+
+def _add_metrics(
+    connection: Connection, settings: Settings, lake: Lake, metrics: Sequence[Metric], day: date
+) -> None:
+    first = max(settings.start_date, day - timedelta(days=DAYS - 1))
+    days = [one.isoformat() for one in days_between(first, day)]
+    for metric in metrics:
+        add_view(connection, lake.table(metric.dataset, days).partitions())
+
+
+def _state(instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey], day: date) -> State:
+    answers = [
+        by_day[str(day)]
+        for by_day in answers_of_days(instance, keys, [str(day)]).values()
+        if by_day
+    ]
+    no = [answer for answer in answers if not answer.passed]
+    warnings = sum(answer.severity is dg.AssetCheckSeverity.WARN for answer in no)
+    return State(len(answers) - len(no), len(answers), warnings)
+
+
+def _restated(
+    ledger: Ledger, settings: Settings, first: date, last: date
+) -> Iterator[dict[str, Any]]:
+    days = [day.isoformat() for day in days_between(first, last)]
+    for metric in (m for m in METRICS if m.name in _RESTATED):
+        for day, entries in sorted(ledger.history(metric.dataset, days).items()):
+            for found in entries[0].restatements if entries else ():
+                at = entries[0].published_at.astimezone(settings.calendar.zone)
+                if found.column == metric.name:
+                    yield {
+                        "day": (date.fromisoformat(day) - first).days,
+                        "region": found.key["region"],
+                        "metric": metric.name,
+                        "label": _RESTATED[metric.name],
+                        "was": found.old or "nothing",
+                        "now": found.new or "nothing",
+                        "at": f"{at:%Y-%m-%d %H:%M}",
+                    }
+
+
+def _label(metric: Metric) -> str:
+    return metric.name.replace("_", " ").capitalize()
+
+
+def _own(metric: Metric) -> OwnMetric:
+    return OwnMetric(
+        metric.name,
+        metric.dataset.columns[-1].name,
+        _label(metric),
+        "number" if metric.unit == "ratio" else metric.unit,
+        {"up": "higher", "down": "lower", "neither": "neither"}[metric.direction],
+        # Counts of people are declared not to sum up over regions: nor do they over days.
+        metric.additive,
+    )
+
+
+def _definitions(settings: Settings, own: Sequence[Metric]) -> list[tuple[str, str]]:
+    described = {m.name: m.description.replace("`", "") for m in (*METRICS, *own)}
+    retention = f"{settings.retention_days}-day retention"
+    return list(
+        {
+            "Revenue": described["total_revenue"],
+            "Orders": described["total_orders"],
+            "Customers": described["total_customers"],
+            "Average order value": "Revenue over orders of the same days and region.",
+            retention: described["customer_retention_rate"].replace(
+                "ECOM_RETENTION_DAYS", str(settings.retention_days)
+            ),
+            "Payments completed": "Share of the payments, by the day paid, that were completed.",
+            "New and returning customers": "Customers whose first order that is not void was on "
+            "that day, and those who ordered that day and had done so before.",
+            "Cohort retention": "Of the customers whose first order was in a month, the share who "
+            "ordered in each later month. Cells with a dashed border are of the running month.",
+            **{_label(m): described[m.name] for m in own},
+        }.items()
+    )

@@ -1,0 +1,147 @@
+"""The daily page: what stands around its figures, and how all of it becomes one HTML file.
+
+The figures are collected in `page_data.py`; where everything comes from is in
+`assets/dashboard.py`. The file loads nothing: styles, scripts and data are in it, and a policy
+lets only these scripts run.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date, datetime
+
+    from jinja2 import Template
+
+SCRIPTS = ("format.js", "model.js", "charts.js", "page.js")
+#: Figures that can be chosen by a key.
+KEYS = 9
+
+
+@dataclass(frozen=True)
+class State:
+    """What the checks say of the report day.
+
+    Args:
+        passed: How many passed.
+        asked: How many were asked.
+        warnings: How many of the others only warn.
+    """
+
+    passed: int
+    asked: int
+    warnings: int
+
+    @property
+    def mark(self) -> str:
+        """`passed`, `warned` or `failed`."""
+        if self.passed == self.asked:
+            return "passed"
+        return "warned" if self.passed + self.warnings == self.asked else "failed"
+
+    @property
+    def sentence(self) -> str:
+        """How it is, in a few words."""
+        if not self.asked:
+            return "Not checked"
+        errors = self.asked - self.passed - self.warnings
+        parts = [f"{self.passed} of {self.asked} checks passed"]
+        parts += [_several(errors, "error")] if errors else []
+        parts += [_several(self.warnings, "warning")] if self.warnings else []
+        return ", ".join(parts)
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count > 1 else ''}"
+
+
+@dataclass(frozen=True)
+class DailyPage:
+    """All that is on the page.
+
+    Args:
+        report_day: The newest day that it is about.
+        made_at: When, in the business timezone.
+        timezone: The business timezone.
+        run: Id of the run that made it.
+        state: What the checks say.
+        late: Sentences about what should be there and is not.
+        restated: `day` (a number), `region`, `metric`, `label`, `was`, `now` and `at` of each
+            published value that was another one before, the oldest day first.
+        definitions: Name of a figure -> what it is.
+        retention_days: ECOM_RETENTION_DAYS.
+        figures: What `page_data.collect` gives.
+    """
+
+    report_day: date
+    made_at: datetime
+    timezone: str
+    run: str
+    state: State
+    late: Sequence[str]
+    restated: Sequence[Mapping[str, Any]]
+    definitions: Sequence[tuple[str, str]]
+    retention_days: int
+    figures: Mapping[str, Any]
+
+    #: Beside `latest/` and `date=…/`, where the page itself is.
+    quality = "../quality/index.html"
+
+    @property
+    def kpis(self) -> int:
+        """How many figures a key chooses."""
+        return min(KEYS, 6 + len(self.figures["own"]))
+
+    @property
+    def version(self) -> str:
+        """Of the platform."""
+        return version("ecom-platform")
+
+
+def render(page: DailyPage) -> str:
+    """Return the page: one file."""
+    style, scripts = _read("page.css"), [_read(name) for name in SCRIPTS]
+    allowed = " ".join(f"'{_digest(script)}'" for script in scripts)
+    policy = (
+        f"default-src 'none'; style-src '{_digest(style)}'; script-src {allowed}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    given = {
+        **page.figures,
+        "made_at": page.made_at.isoformat(),
+        "late": page.late,
+        "restated": page.restated,
+        "definitions": page.definitions,
+        "retention_days": page.retention_days,
+    }
+    data = json.dumps(given, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+    # Style and scripts are our own files, and no tag can begin in the data.
+    return _template().render(page=page, policy=policy, style=style, scripts=scripts, data=data)
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+@cache
+def _read(name: str) -> str:
+    return (files("ecom_platform.dashboard") / name).read_text(encoding="utf-8")
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(_read("page.html"))

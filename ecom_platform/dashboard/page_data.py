@@ -1,0 +1,248 @@
+"""The figures of the daily page, out of the marts: what its script is given, as JSON.
+
+Money is in whole cents, days are numbers counted from the first one, and regions are places in
+one list, of which the first is `all`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ecom_platform.engines.duckdb import Connection
+
+#: Days that the page has: two years, so that each day has the one of a year before.
+DAYS = 731
+STATUSES = ("completed", "pending", "failed", "refunded", "other")
+AGES = (0, 1, 3, 7)
+#: Counts of days that were computed are 0 where a region has no row.
+_DAILY = {
+    "total_revenue": "CAST(total_revenue * 100 AS BIGINT)",
+    "total_orders": "total_orders",
+    "void_orders": "void_orders",
+    "total_customers": "total_customers",
+    "active_customers": "active_customers",
+    "repeat_customers": "repeat_customers",
+}
+
+
+@dataclass(frozen=True)
+class OwnMetric:
+    """A metric that an analyst has declared.
+
+    Args:
+        name: Of its table in the schema `metrics`.
+        column: The main one.
+        label: What the page calls it.
+        unit: `money`, `count`, or `number` of what is neither.
+        better: `higher`, `lower` or `neither`.
+        additive: Whether days sum up; else a range shows its last day.
+    """
+
+    name: str
+    column: str
+    label: str
+    unit: str
+    better: str
+    additive: bool
+
+
+def report_day(connection: Connection) -> date | None:
+    """Return the newest day that all metrics have; None where no day was computed."""
+    return connection.execute("SELECT max(date) FROM marts.kpi_daily").fetchall()[0][0]
+
+
+def collect(
+    connection: Connection, day: date, start: date, own: Sequence[OwnMetric] = ()
+) -> dict[str, Any]:
+    """Return what the page's script needs of the marts.
+
+    Args:
+        connection: Has the marts, `metrics.payment_status` and the metrics of one's own.
+        day: The report day.
+        start: The first day of the lake.
+        own: Metrics that an analyst has declared.
+    """
+    return _Collector(connection, day, max(start, day - timedelta(days=DAYS - 1))).collect(own)
+
+
+class _Collector:
+    def __init__(self, connection: Connection, day: date, first: date) -> None:
+        self._connection = connection
+        self._day, self._first = day, first
+        self._days = (day - first).days + 1
+        # Those that sold most of late come first, those without a region last.
+        rows = connection.execute(
+            """
+            SELECT region FROM marts.kpi_daily WHERE region <> 'all' AND date > ? - 90
+            GROUP BY region ORDER BY region = 'unknown', sum(total_revenue) DESC, region
+            """,
+            [day],
+        ).fetchall()
+        self.regions = ["all", *(str(region) for (region,) in rows)]
+        self._place = {region: n for n, region in enumerate(self.regions)}
+
+    def collect(self, own: Sequence[OwnMetric]) -> dict[str, Any]:
+        self._computed = self._grid("SELECT date, region, 1 AS n FROM marts.kpi_daily", "n")[0]
+        daily = ", ".join(f"{value} AS {name}" for name, value in _DAILY.items())
+        kpis = f"SELECT date, region, {daily} FROM marts.kpi_daily"
+        people = (
+            "SELECT date, region, new_customers, returning_customers FROM marts.customers_to_date"
+        )
+        return {
+            "first_day": str(self._first),
+            "days": self._days,
+            "regions": self.regions,
+            "series": {
+                **{name: self._counts(kpis, name) for name in _DAILY},
+                **{n: self._counts(people, n) for n in ("new_customers", "returning_customers")},
+                "status": {status: self._status(status) for status in STATUSES},
+            },
+            "own": [self._own(metric) for metric in own],
+            "ranges": self._ranges(),
+            "weeks": self._bins("customers_by_week", "first_day", "last_day", "days_computed = 7"),
+            "months": self._bins("kpi_monthly", "month", "last_day(month)", "is_complete"),
+            "cohorts": self._cohorts(),
+            "funnel": self._funnel(),
+        }
+
+    def _number(self, day: date) -> int:
+        return (day - self._first).days
+
+    def _grid(self, query: str, column: str) -> list[list[Any]]:
+        """Return region -> day -> value, None where there is none."""
+        rows = self._connection.execute(
+            f"SELECT region, CAST(date AS DATE) - ? AS day, {column} FROM ({query}) "
+            "WHERE date BETWEEN ? AND ?",
+            [self._first, self._first, self._day],
+        ).fetchall()
+        grid = np.full((len(self.regions), self._days), None, dtype=object)
+        for region, day, value in rows:
+            if region in self._place:
+                grid[self._place[region], day] = value
+        return grid.tolist()
+
+    def _counts(self, query: str, column: str) -> list[list[Any]]:
+        """Return the same, with 0 where a region has no row of a day that was computed."""
+        return [
+            [
+                0 if value is None and there else value
+                for value, there in zip(row, self._computed, strict=True)
+            ]
+            for row in self._grid(query, column)
+        ]
+
+    def _status(self, status: str) -> dict[str, Any]:
+        query = f"SELECT * FROM metrics.payment_status WHERE status = '{status}'"
+        return {
+            "payments": self._counts(query, "payments"),
+            "amount": self._counts(query, "CAST(amount * 100 AS BIGINT)"),
+        }
+
+    def _own(self, metric: OwnMetric) -> dict[str, Any]:
+        column = f'"{metric.column}"'
+        if metric.unit == "money":
+            column = f"CAST({column} * 100 AS BIGINT)"
+        query = f'SELECT * FROM metrics."{metric.name}"'
+        values = self._counts if metric.additive else self._grid
+        return {
+            "name": metric.name,
+            "label": metric.label,
+            "unit": metric.unit,
+            "better": metric.better,
+            "additive": metric.additive,
+            "values": values(query, column),
+        }
+
+    def _ranges(self) -> dict[str, Any]:
+        rows = self._connection.execute(
+            """
+            SELECT
+                range, comparison, region, first_day, last_day, days, days_computed,
+                CAST(total_revenue * 100 AS BIGINT), total_orders, total_customers,
+                customer_retention_rate
+            FROM marts.kpi_ranges
+            """
+        ).fetchall()
+        found: dict[str, Any] = {}
+        size = len(self.regions)
+        for name, comparison, region, first, last, days, computed, *figures in rows:
+            known = found.setdefault(name, {}).setdefault(
+                comparison,
+                {
+                    "first": self._number(first),
+                    "last": self._number(last),
+                    "days": days,
+                    "computed": 0,
+                    **{
+                        figure: [None] * size
+                        for figure in ("revenue", "orders", "customers", "retention")
+                    },
+                },
+            )
+            if region in self._place:
+                known["computed"] = max(known["computed"], computed)
+                for figure, value in zip(
+                    ("revenue", "orders", "customers", "retention"), figures, strict=True
+                ):
+                    known[figure][self._place[region]] = value
+        # A preset of which no day was computed is none.
+        return {name: known for name, known in found.items() if known["current"]["computed"]}
+
+    def _bins(self, mart: str, first: str, last: str, whole: str) -> dict[str, Any]:
+        """Return the distinct customers of weeks or months, the oldest first."""
+        rows = self._connection.execute(
+            f"SELECT CAST({first} AS DATE), CAST({last} AS DATE), bool_and({whole}), "
+            f"map(list(region), list(total_customers)) FROM marts.{mart} "
+            f"GROUP BY ALL HAVING CAST({last} AS DATE) >= ? ORDER BY 1",
+            [self._first],
+        ).fetchall()
+        return {
+            "first": [self._number(row[0]) for row in rows],
+            "last": [self._number(min(row[1], self._day)) for row in rows],
+            "complete": [row[2] for row in rows],
+            "customers": [[row[3].get(region) for row in rows] for region in self.regions],
+        }
+
+    def _cohorts(self) -> dict[str, Any]:
+        """Return, of the newest months, how many were new, and how many ordered in month n."""
+        rows = self._connection.execute(
+            "SELECT cohort_month, region, months_since, cohort_customers, customers "
+            "FROM marts.customer_cohorts WHERE cohort_month > ? ORDER BY cohort_month",
+            [self._day - timedelta(days=DAYS)],
+        ).fetchall()
+        months = sorted({row[0] for row in rows})
+        place = {month: n for n, month in enumerate(months)}
+        size = [[0] * len(months) for _ in self.regions]
+        ordered = [[[None] * (len(months) - n) for n in range(len(months))] for _ in self.regions]
+        for month, region, since, new, customers in rows:
+            if region in self._place and since < len(months) - place[month]:
+                size[self._place[region]][place[month]] = new
+                ordered[self._place[region]][place[month]][since] = customers
+        return {
+            "months": [self._number(month) for month in months],
+            "complete": (self._day + timedelta(days=1)).day == 1,
+            "size": size,
+            "customers": ordered,
+        }
+
+    def _funnel(self) -> dict[str, Any]:
+        query, last = "SELECT * FROM marts.payment_funnel", self._day - timedelta(days=91)
+        recent = f"{query} WHERE date > DATE '{last}'"  # what came of older ones is settled
+        return {
+            "orders": self._grid(recent, "orders"),
+            "ordered": self._grid(recent, "CAST(ordered_amount * 100 AS BIGINT)"),
+            "received": self._grid(recent, "CAST(received_amount * 100 AS BIGINT)"),
+            "within": {
+                str(age): self._grid(
+                    recent, f"CAST(received_amount_within_{age}_days * 100 AS BIGINT)"
+                )
+                for age in AGES
+            },
+        }

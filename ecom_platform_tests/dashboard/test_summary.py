@@ -1,0 +1,121 @@
+"""The figures for people who do not open pages, and how they reach them."""
+
+from __future__ import annotations
+
+import io
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+from PIL import Image
+
+from ecom_platform.assets.morning_message import send
+from ecom_platform.dashboard.summary import FIGURES, HEIGHT, WIDTH, Summary, summarize
+from ecom_platform.errors import AlertError, SettingsError
+from ecom_platform.lake.storage import open_storage
+from ecom_platform.settings import Settings
+from ecom_platform_tests.alerts.mail import mail_server
+from ecom_platform_tests.alerts.webhook import webhook
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DAY = date(2024, 3, 1)
+TEXT = """\
+The shop on Friday 1 March 2024
+
+Revenue        1,234.50  −50.0% on the week before, +20.4% on the year before
+Orders               12  +20.0% on the week before
+Customers            11
+Average order    102.88  +0.0% on the week before
+Retention         30.0%  +2.0 pp on the week before"""  # noqa: RUF001 - the sign of minus
+
+
+@pytest.fixture
+def summary() -> Summary:
+    """Of a day with a week before it, and a hole in the days between."""
+    values: dict[str, tuple[Any, Any, Any]] = {
+        "total_revenue": ("1234.50", "2469.00", "1025.00"),
+        "total_orders": (12, 10, None),
+        "total_customers": (11, None, None),
+        "average_order_value": (102.875, 102.875, None),
+        "customer_retention_rate": (0.30, 0.28, None),
+    }
+    assert values.keys() == FIGURES.keys()
+    columns = ", ".join(
+        f"{value or 'NULL'} AS {name}{suffix}"
+        for name, found in values.items()
+        for suffix, value in zip(("", "_week_before", "_year_before"), found, strict=True)
+    )
+    with duckdb.connect() as connection:
+        connection.execute("CREATE SCHEMA marts")
+        connection.execute(
+            "CREATE TABLE marts.kpi_daily AS "
+            f"SELECT DATE '{DAY}' AS date, 'all' AS region, {columns}"
+        )
+        for back, region in ((1, "all"), (3, "all"), (40, "all"), (0, "north")):
+            connection.execute(
+                "INSERT INTO marts.kpi_daily BY NAME SELECT * REPLACE (? AS date, ? AS region, "
+                "7 AS total_orders) FROM marts.kpi_daily LIMIT 1",
+                [DAY - timedelta(days=back), region],
+            )
+        return summarize(connection, DAY)
+
+
+def test_the_text_has_a_line_for_each_figure(summary: Summary) -> None:
+    assert summary.text() == TEXT
+    assert summary.subject == "Friday 1 March: revenue 1,234.50 (−50.0%)"  # noqa: RUF001
+
+
+def test_the_line_of_a_figure_has_the_last_days_and_holes_where_none_was_computed(
+    summary: Summary,
+) -> None:
+    assert summary.figures[1].days[-5:] == (None, 7.0, None, 7.0, 12.0)
+    assert len(summary.figures[1].days) == 28
+
+
+def test_the_picture_is_a_small_png(summary: Summary) -> None:
+    stored = summary.png()
+    with Image.open(io.BytesIO(stored)) as image:
+        assert image.size == (WIDTH, HEIGHT)
+    assert len(stored) < 60_000
+
+
+def settings(tmp_path: Path, **options: Any) -> Settings:
+    return Settings(
+        _env_file=None, lake=str(tmp_path / "lake"), alert_email_from="shop@example.invalid",
+        alert_email_to="ann@example.invalid", **options,
+    )  # fmt: skip
+
+
+def test_every_channel_gets_a_day_once_and_one_that_failed_gets_it_later(
+    summary: Summary, tmp_path: Path
+) -> None:
+    with mail_server() as server, webhook() as (url, posted), webhook(500) as (broken, _):
+        smtp = f"smtp://127.0.0.1:{server.port}"
+        wrong = settings(
+            tmp_path, morning_message="slack, email", alert_slack_webhook=broken,
+            alert_email_smtp=smtp,
+        )  # fmt: skip
+        storage = open_storage(wrong.lake)
+        with pytest.raises(AlertError, match="answers 500"):
+            send(wrong, storage, summary, tmp_path)
+        right = settings(
+            tmp_path, morning_message="slack,email", alert_slack_webhook=url, alert_email_smtp=smtp
+        )
+        assert send(right, storage, summary, tmp_path) == ["slack"]
+        assert send(right, storage, summary, tmp_path) == []
+    [mail] = server.received
+    parts = {part.get_content_type(): part for part in mail.walk()}
+    assert parts["text/plain"].get_content().splitlines() == TEXT.splitlines()
+    assert parts["image/png"].get_content() == summary.png()
+    assert 'src="cid:picture"' in parts["text/html"].get_content()
+    [post] = posted
+    assert "1,234.50" in post["text"]
+
+
+def test_a_channel_that_is_not_set_is_named(summary: Summary, tmp_path: Path) -> None:
+    named = settings(tmp_path, morning_message="sns")
+    with pytest.raises(SettingsError, match="names sns, which is not set"):
+        send(named, open_storage(named.lake), summary, tmp_path)
