@@ -6,13 +6,14 @@ What a command does is in `commands/`, imported when it is called: Dagster alone
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import Annotated, cast
 
 import typer
 from dotenv import load_dotenv
 
 from ecom_platform import __version__
+from ecom_platform.cli.demo import demo, dev
 from ecom_platform.cli.incidents import app as incidents
 from ecom_platform.cli.quarantine import app as quarantine
 from ecom_platform.cli.shop import app as shop
@@ -80,6 +81,15 @@ def run(context: typer.Context, first: From, last: To) -> int:
     from ecom_platform.settings import load_settings
 
     return run_range(load_settings(), first, last, debug=bool(context.obj))
+
+
+@app.command()
+def pages(context: typer.Context) -> int:
+    """Make the marts and the pages now, as the schedule `morning` does."""
+    from ecom_platform.commands.pages import make_pages
+    from ecom_platform.settings import load_settings
+
+    return make_pages(load_settings(), debug=bool(context.obj))
 
 
 @app.command(epilog=EXIT_CODES)
@@ -180,44 +190,8 @@ def status() -> int:
     return show_status(load_settings())
 
 
-@app.command()
-def demo(
-    context: typer.Context,
-    *,
-    orders: Annotated[
-        int, typer.Option(min=1000, metavar="NUMBER", help="Orders of the made-up shop.")
-    ] = 300_000,
-    days: Annotated[
-        int, typer.Option(min=7, max=3660, metavar="NUMBER", help="Days up to yesterday.")
-    ] = 120,
-    folder: Annotated[Path, typer.Option(metavar="FOLDER", help="Where it all is kept.")] = Path(
-        ".demo"
-    ),
-    stop: Annotated[
-        bool, typer.Option("--stop", help="Only stop the database that a demo left running.")
-    ] = False,
-) -> int:
-    """Make up a shop in a real database, and run on it."""
-    from ecom_platform.commands.demo import run_demo, stop_demo
-
-    if stop:
-        return stop_demo(folder)
-    return run_demo(orders, days, folder, debug=bool(context.obj))
-
-
-@app.command()
-def dev(
-    *,
-    folder: Annotated[Path, typer.Option(metavar="FOLDER", help="The demo's.")] = Path(".demo"),
-    port: Annotated[int, typer.Option(metavar="NUMBER", help="Of the web page.")] = 3000,
-) -> None:
-    """Open Dagster's web page on the demo.
-
-    Where no demo was run, on the lake and source of the environment.
-    """
-    from ecom_platform.commands.demo import open_dagster
-
-    open_dagster(folder, port)
+app.command()(demo)
+app.command()(dev)
 
 
 def main() -> None:

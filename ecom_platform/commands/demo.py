@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
 
+from ecom_platform.commands.demo_report import print_kpis, print_next, print_seconds
 from ecom_platform.commands.formats import messages
 from ecom_platform.settings import CODE_LOCATION, load_settings
 
@@ -44,6 +44,7 @@ QUIETLY = ("-W", "ignore:Function `dev_command` is superseded")
 def run_demo(orders: int, days: int, folder: Path, *, debug: bool) -> int:
     """Make the shop, materialize its last closed days, show them; return the exit code."""
     from ecom_platform.commands.outcome import DONE
+    from ecom_platform.commands.pages import execute_pages
     from ecom_platform.commands.progress import terminal
     from ecom_platform.commands.run import execute_range
     from ecom_platform.sources.embedded_postgres import start_postgres
@@ -64,12 +65,16 @@ def run_demo(orders: int, days: int, folder: Path, *, debug: bool) -> int:
         with _timed(seconds, f"materialize {days} days through Dagster", console):
             outcome = execute_range(first, last, console)
         outcome.print_problems(console, debug=debug)
+        if outcome.code == DONE:
+            with _timed(seconds, "build the marts and the page of the morning", console):
+                pages = execute_pages()
+            pages.print_problems(console, debug=debug)
     if outcome.code == DONE:
         console = Console(highlight=False)
         shown = max(first, last - timedelta(days=SHOWN_DAYS - 1))
-        _print_kpis(settings, shown, last, console)
-        _print_seconds(seconds, outcome.seconds, console)
-        _print_next(shown_folder, ecom, f"--from {shown} --to {last}", console)
+        print_kpis(settings, shown, last, console)
+        print_seconds(seconds, outcome.seconds, console)
+        print_next(shown_folder, ENVIRONMENT, ecom, f"--from {shown} --to {last}", console)
     return outcome.code
 
 
@@ -156,76 +161,6 @@ def _timed(seconds: dict[str, float], what: str, console: Console) -> Generator[
     yield
     seconds[what] = time.monotonic() - start
     console.print(f"[green]✓[/] {what} [dim]({seconds[what]:.1f} s)[/]")
-
-
-def _print_kpis(settings: Settings, first: date, last: date, console: Console) -> None:
-    from ecom_platform.commands.show import read_days
-
-    columns = {
-        "total_revenue": ("revenue", "{:,.2f}"),
-        "total_orders": ("orders", "{:,}"),
-        "total_customers": ("customers", "{:,}"),
-        "average_order_value": ("average order", "{:,.2f}"),
-        "customer_retention_rate": ("retention", "{:.1%}"),
-    }
-    days: dict[str, list[str]] = {}
-    for metric, (_, form) in columns.items():
-        for row in read_days(settings, metric, first, last, "all"):
-            shown = "-" if row[metric] is None else form.format(row[metric])
-            days.setdefault(str(row["date"]), []).append(shown)
-    console.print(f"\n[bold]The last {len(days)} days, all regions[/]")
-    table = Table("day")
-    for title, _ in columns.values():
-        table.add_column(title, justify="right")
-    for day, values in sorted(days.items()):
-        table.add_row(day, *values)
-    console.print(table)
-
-
-def _print_seconds(total: dict[str, float], steps: dict[str, float], console: Console) -> None:
-    console.print("\n[bold]Where the seconds went[/]")
-    table = Table("what")
-    table.add_column("seconds", justify="right")
-    for what, seconds in total.items():
-        table.add_row(what, f"{seconds:.1f}")
-    for prefix, what in (
-        ("raw__", "extract from PostgreSQL"),
-        ("clean_", "clean and quarantine"),
-        ("metrics__", "compute metrics"),
-        ("check_", "check"),
-    ):
-        spent = sum(s for step, s in steps.items() if step.startswith(prefix))
-        table.add_row(f"  of which {what}", f"{spent:.1f}")
-    other = [*total.values()][-1] - sum(steps.values())
-    table.add_row("  of which planning and loading", f"{other:.1f}")
-    table.add_row("all", f"{sum(total.values()):.1f}", style="bold")
-    console.print(table)
-
-
-def _print_next(folder: str, ecom: str, days: str, console: Console) -> None:
-    option = "" if folder == ".demo" else f" --folder {shlex.quote(folder)}"
-    environment = shlex.quote(f"{folder}/{ENVIRONMENT}")
-    console.print("\n[bold]What to look at next[/]")
-    for what, commands in (
-        ("Every run, day and number in Dagster, at http://localhost:3000", [f"{ecom} dev{option}"]),
-        (
-            "Any metric on the command line",
-            [
-                f"set -a; . {environment}; set +a",
-                f"{ecom} show total_revenue {days}",
-                f"{ecom} doctor",
-            ],
-        ),
-        ("The shop going on, for Dagster to follow", [f"{ecom} shop live{option} --for 60"]),
-        (
-            "The lake itself: one Parquet file for each day of a dataset",
-            [f"ls {shlex.quote(f'{folder}/lake')}"],
-        ),
-        ("When you have seen enough, stop the database", [f"{ecom} demo{option} --stop"]),
-    ):
-        console.print(f"  {what}")
-        for command in commands:
-            console.print(f"    {command}", style="cyan", markup=False, soft_wrap=True)
 
 
 def _shown(path: Path) -> str:

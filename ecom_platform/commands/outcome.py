@@ -144,8 +144,11 @@ def _doubts(instance: dg.DagsterInstance, run_id: str) -> list[str]:
         if not answer.passed:
             verb = "fails" if answer.severity is dg.AssetCheckSeverity.ERROR else "warns"
             name = f"{answer.asset_key.to_user_string()}, check {answer.check_name} {verb}"
-            days.setdefault(name, []).append(answer.partition or "")
-    return [f"{name}: {_listed(sorted(found))}" for name, found in sorted(days.items())]
+            days.setdefault(name, []).extend([answer.partition] if answer.partition else [])
+    return [
+        f"{name}: {_listed(sorted(found))}" if found else name
+        for name, found in sorted(days.items())
+    ]
 
 
 def _listed(days: list[str]) -> str:

@@ -14,6 +14,7 @@ import sys
 import time
 import urllib.request
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -25,7 +26,6 @@ from ecom_platform_tests.commands.harness import ecom
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 QUERY = "{assetNodes {assetKey {path} repository {location {name}}}}"
 COMMAND = f"{shlex.quote(sys.executable)} -c 'from ecom_platform.cli.main import main; main()'"
@@ -64,6 +64,8 @@ def test_the_demo_shows_its_figures_and_every_command_it_names_works(
 
     # Where `ecom` is not on PATH, the demo names it by its place beside Python.
     named = [re.sub(r"^\S*/ecom ", "ecom ", line.strip()) for line in lines if line[:4] == "    "]
+    page = named.pop(0)
+    assert "<title>" in Path(shlex.split(page)[0]).read_text(encoding="utf-8")
     name = shlex.quote(folder.name)
     assert named[0].endswith(f"ecom dev --folder {name}")
     assert named[-1].endswith(f"ecom demo --folder {name} --stop")
