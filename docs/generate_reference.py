@@ -21,6 +21,7 @@ import dagster as dg
 from dagster import AssetCheckSeverity
 from typer.models import ArgumentInfo
 
+from ecom_platform.alert_settings import AlertSettings
 from ecom_platform.assets.checks import build_checks
 from ecom_platform.assets.day_checks import declare_checks
 from ecom_platform.assets.marts import question_of
@@ -76,7 +77,10 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str
 
 
 def _settings() -> Iterator[str]:
+    # Of a model, what it inherits comes first; here, who is told comes last.
     fields = Settings.model_fields
+    inherited = {name: fields[name] for name in AlertSettings.model_fields}
+    fields = {n: field for n, field in fields.items() if n not in inherited} | inherited
     yield from (
         "# Settings",
         "",

@@ -13,9 +13,10 @@ from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceParsingError
 
+from ecom_platform.alert_settings import AlertSettings
 from ecom_platform.calendar import Calendar
 from ecom_platform.errors import SettingsError
 
@@ -47,7 +48,7 @@ DEFAULT_PAYMENT_STATUSES = {
 }  # fmt: skip
 
 
-class Settings(BaseSettings):
+class Settings(AlertSettings):
     """The platform's settings, read from `ECOM_*` environment variables and `.env`."""
 
     model_config = SettingsConfigDict(
@@ -191,59 +192,11 @@ class Settings(BaseSettings):
         description="Seconds until a step that met a passing failure, such as a server that "
         "does not answer, tries again; twice at most, the second time after twice as long.",
     )
-    alert_slack_webhook: SecretStr | None = Field(
-        default=None, description="A Slack incoming webhook that alerts are sent to."
-    )
-    alert_email_smtp: SecretStr | None = Field(
-        default=None,
-        description="The mail server that alerts are sent through: "
-        "`smtp://user:password@host:587` (with STARTTLS) or `smtps://user:password@host:465`.",
-    )
-    alert_email_from: str | None = Field(
-        default=None, description="The address that alerts are sent from."
-    )
-    alert_email_to: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="The addresses, comma-separated, that alerts are sent to."
-    )
-    alert_sns_topic: str | None = Field(
-        default=None, description="The ARN of an Amazon SNS topic that alerts are sent to."
-    )
-    morning_message: Annotated[tuple[Literal["slack", "email", "sns"], ...], NoDecode] = Field(
-        default=(),
-        description="The channels, comma-separated, of `slack`, `email` and `sns`, that get the "
-        "figures of the newest day once the morning's page is made. The same addresses as alerts.",
-    )
-    alert_routes: str | None = Field(
-        default=None,
-        description="A TOML file that says which alerts go to which channels. Unset: all to all.",
-    )
-    alert_quiet_hours: str | None = Field(
-        default=None,
-        pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$",
-        description="A time of day, such as `22:00-07:00` in `ECOM_TIMEZONE`, in which people "
-        "are told of new errors only; of all else that is still so, after it.",
-    )
-    alert_remind_hours: int = Field(
-        default=24,
-        ge=1,
-        description="Hours after which people are told again of what is open and nobody has "
-        "acknowledged.",
-    )
     close_after_days: int = Field(
         default=30,
         ge=0,
         description="Days after which a business day's numbers are settled; until then they are "
         "provisional.",
-    )
-    heartbeat: SecretStr | None = Field(
-        default=None,
-        description="Where a sign of life is sent every minute, for a monitor outside to miss: "
-        "`cloudwatch:NAMESPACE`, or an address to visit.",
-    )
-    dagster_url: str | None = Field(
-        default=None,
-        description="Where people open the Dagster UI, for the links in alerts: "
-        "`https://dagster.example.com`.",
     )
     engine: Literal["duckdb"] = Field(default="duckdb", description="What runs the SQL.")
     engine_memory: str = Field(
@@ -262,27 +215,11 @@ class Settings(BaseSettings):
             raise ValueError("not an IANA timezone name such as Europe/Berlin")
         return value
 
-    @field_validator("void_order_statuses", "morning_message", mode="before")
+    @field_validator("void_order_statuses", mode="before")
     @classmethod
     def _split_words(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(word.strip().lower() for word in value.split(",") if word.strip())
-        return value
-
-    @field_validator("alert_email_to", mode="before")
-    @classmethod
-    def _split_addresses(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(word.strip() for word in value.split(",") if word.strip())
-        return value
-
-    @field_validator("alert_email_from", "alert_email_to")
-    @classmethod
-    def _are_addresses(cls, value: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
-        for address in (value,) if isinstance(value, str) else value or ():
-            # Anything else could end the line that it is written in.
-            if not re.fullmatch(r"[^\s@,<>]+@[^\s@,<>]+", address):
-                raise ValueError("not plain e-mail addresses, separated by commas")
         return value
 
     @field_validator("tables")
@@ -311,13 +248,6 @@ class Settings(BaseSettings):
     def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < 32:  # noqa: PLR2004
             raise ValueError("shorter than 32 characters")
-        return value
-
-    @field_validator("heartbeat")
-    @classmethod
-    def _is_a_monitor(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and not re.match("cloudwatch:.|https?://.", value.get_secret_value()):
-            raise ValueError("neither cloudwatch:NAMESPACE nor an address to visit")
         return value
 
     @cached_property

@@ -182,7 +182,7 @@ def _share(
         dataset.path,
         question,
         f"SELECT date, count(*) FILTER (WHERE {condition}) AS broken, count(*) AS all_rows, "
-        f"broken / all_rows AS share{more} FROM {table(dataset)} GROUP BY date "
+        f"round(broken / all_rows, 4) AS share{more} FROM {table(dataset)} GROUP BY date "
         f"HAVING broken > {share} * all_rows AND all_rows >= {least}",
         severity=WARN,
         threshold=threshold,
