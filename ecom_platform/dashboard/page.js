@@ -227,7 +227,9 @@ function listen() {
   $("csv").onclick = download;
   $("print").onclick = () => print();
   $("theme").onclick = () => set({ theme: dark() ? "light" : "dark" });
-  for (const [id, day] of [["before", LAST - 1], ["after", LAST + 1]]) $(id).href = `../date=${iso(day)}/index.html`;
+  // Of the newest page, the day after has none yet.
+  const beside = { before: LAST > 0 ? LAST - 1 : null, after: location.pathname.includes("/latest/") ? null : LAST + 1 };
+  for (const [id, day] of Object.entries(beside)) if (day === null) $(id).setAttribute("aria-disabled", "true"); else $(id).href = `../date=${iso(day)}/index.html`;
   document.onkeydown = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT)$/.test(event.target.tagName)) return;
     if (event.key >= "1" && event.key <= String(Math.min(9, KPIS.length))) set({ kpi: Number(event.key) - 1 });
