@@ -117,7 +117,15 @@ def test_figures_of_a_run_of_dagster_are_those_of_the_oracle(postgres: str, case
             for check in declare_checks(settings)
             if check.threshold or check.severity is dg.AssetCheckSeverity.WARN
         }
-        for check, days in platform.answers(result.run_id).items():
+        of_days = {
+            f"{spec.asset_key.to_user_string()} {spec.name}"
+            for made in platform.definitions.asset_checks or []
+            for spec in made.check_specs
+            if spec.partitions_def
+        }
+        answers = platform.answers(result.run_id)
+        assert answers.keys() >= of_days
+        for check, days in ((check, answers[check]) for check in of_days):
             assert list(days) == [str(day) for day in case.days]
             if check not in of_the_shop:
                 failed = {day: answer.metadata for day, answer in days.items() if not answer.passed}

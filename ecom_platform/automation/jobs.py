@@ -21,7 +21,7 @@ EXECUTOR = dg.in_process_executor.configured(
 
 
 def build_jobs(
-    checks: Iterable[dg.AssetChecksDefinition],
+    checks: Iterable[dg.AssetChecksDefinition] = (),
 ) -> list[dg.UnresolvedAssetJobDefinition]:
     """Build the job that makes days, and the one that makes the pages about them.
 

@@ -110,3 +110,5 @@ def test_parquet_tells_its_types_and_a_broken_file_nothing(tmp_path: Path) -> No
     (folder / "part.csv").write_text("id,region\n")
     assert of_files(tmp_path).columns["id"] == "int64"
     assert of_files(tmp_path, "customers").columns == {}
+    (folder / "part.csv").rename(folder / "part.xls")
+    assert of_files(tmp_path, "customers").columns == {}

@@ -129,9 +129,9 @@ def test_dagster_starts_without_a_warning(dagster: DagsterUI) -> None:
 
 def test_the_lineage_shows_the_layers_and_every_asset(browser: Browser, dagster: DagsterUI) -> None:
     layers = ("raw", "cleaned", "quarantine", "metrics")
-    with watched_page(browser, 2080, 1480) as page:
+    with watched_page(browser, 2600, 2400) as page:  # smaller, and nodes are without their details
         page.goto(f"{dagster.url}/asset-groups")
-        for layer in layers:
+        for layer in (*layers, "marts", "dashboards"):
             expect(page.get_by_text(layer, exact=True).last).to_be_visible()
         opened = ",".join(f"global@global:{layer}" for layer in layers if layer != "quarantine")
         page.goto(f"{dagster.url}/asset-groups?expanded={opened}")

@@ -142,7 +142,8 @@ class FilesSnapshot:
         files = [file for file, day in layout.dated_files if day is None or day <= today]
         declared: Mapping[str, str] = {}
         with suppress(BrokenFileError):  # which its day tells of
-            declared = declared_columns(self._settings, self._store, table, files[-1])
+            if files:
+                declared = declared_columns(self._settings, self._store, table, files[-1])
         return TableState(declared, sum(future.values()), str(max(future, default="")))
 
     def missing(self, layout: Layout, day: date) -> str:
