@@ -13,49 +13,76 @@ function niceTicks(low, high) {
 }
 // Points that are not known leave a gap.
 function path(values, x, y) {
-  let drawn = "", pen = false;
+  let drawn = "",
+    pen = false;
   values.forEach((value, n) => {
     if (value === null) pen = false;
-    else { drawn += `${pen ? "L" : "M"}${x(n).toFixed(1)} ${y(value).toFixed(1)}`; pen = true; }
+    else {
+      drawn += `${pen ? "L" : "M"}${x(n).toFixed(1)} ${y(value).toFixed(1)}`;
+      pen = true;
+    }
   });
   return drawn;
 }
 // A lone point between gaps would be a line without length.
-const lonely = (values, x, y, colour) => values.map((value, n) => (value !== null && (values[n - 1] ?? null) === null && (values[n + 1] ?? null) === null ? `<circle cx="${x(n).toFixed(1)}" cy="${y(value).toFixed(1)}" r="2.5" fill="${colour}"/>` : "")).join("");
+const lonely = (values, x, y, colour) =>
+  values
+    .map((value, n) =>
+      value !== null && (values[n - 1] ?? null) === null && (values[n + 1] ?? null) === null
+        ? `<circle cx="${x(n).toFixed(1)}" cy="${y(value).toFixed(1)}" r="2.5" fill="${colour}"/>`
+        : "",
+    )
+    .join("");
 
 function frame(box, count, low, high, unit, ticksOf) {
-  const width = Math.max(box.clientWidth, 200), height = Math.max(box.clientHeight, 100);
-  const inner = width - PAD.left - PAD.right, base = height - PAD.bottom;
-  const ticks = niceTicks(low, high), top = ticks[ticks.length - 1], bottom = ticks[0];
+  const width = Math.max(box.clientWidth, 200),
+    height = Math.max(box.clientHeight, 100);
+  const inner = width - PAD.left - PAD.right,
+    base = height - PAD.bottom;
+  const ticks = niceTicks(low, high),
+    top = ticks[ticks.length - 1],
+    bottom = ticks[0];
   const y = (value) => PAD.top + ((top - value) / (top - bottom || 1)) * (base - PAD.top);
   let svg = "";
-  for (const tick of ticks) svg += `<line class="grid" x1="${PAD.left}" x2="${width - PAD.right}" y1="${y(tick)}" y2="${y(tick)}"/><text x="${PAD.left - 8}" y="${y(tick) + 4}" text-anchor="end">${show(unit, tick, axis)}</text>`;
+  for (const tick of ticks)
+    svg += `<line class="grid" x1="${PAD.left}" x2="${width - PAD.right}" y1="${y(tick)}" y2="${y(tick)}"/><text x="${PAD.left - 8}" y="${y(tick) + 4}" text-anchor="end">${show(unit, tick, axis)}</text>`;
   const every = Math.max(1, Math.ceil(count / Math.max(2, Math.floor(inner / 92))));
-  const label = (x) => { for (let n = count - 1; n >= 0; n -= every) svg += `<text x="${x(n)}" y="${height - 5}" text-anchor="${n === count - 1 && count > 1 ? "end" : x(n) < PAD.left + 20 ? "start" : "middle"}">${escape(ticksOf(n))}</text>`; };
+  const label = (x) => {
+    for (let n = count - 1; n >= 0; n -= every)
+      svg += `<text x="${x(n)}" y="${height - 5}" text-anchor="${n === count - 1 && count > 1 ? "end" : x(n) < PAD.left + 20 ? "start" : "middle"}">${escape(ticksOf(n))}</text>`;
+  };
   return { width, height, inner, base, y, label, svg: () => svg };
 }
 
 // lines: [{name, colour, values, dashed, area, hollow, marks}]
 function drawLines(box, lines, { unit, labels, ticksOf, tip }) {
-  const count = labels.length, known = lines.flatMap((line) => line.values).filter((value) => value !== null);
+  const count = labels.length,
+    known = lines.flatMap((line) => line.values).filter((value) => value !== null);
   const at = frame(box, count, Math.min(0, ...known), Math.max(0, ...known), unit, ticksOf);
   const x = (n) => (count === 1 ? PAD.left + at.inner / 2 : PAD.left + (n / (count - 1)) * at.inner);
   at.label(x);
   let svg = at.svg();
   for (const { colour, values, dashed, area, hollow, marks } of [...lines].reverse()) {
-    const line = path(values, x, at.y), last = values.length - 1;
-    if (area && !values.includes(null) && count > 1) svg += `<path d="${line}L${x(last)} ${at.base}L${x(0)} ${at.base}Z" fill="${colour}" opacity=".08"/>`;
+    const line = path(values, x, at.y),
+      last = values.length - 1;
+    if (area && !values.includes(null) && count > 1)
+      svg += `<path d="${line}L${x(last)} ${at.base}L${x(0)} ${at.base}Z" fill="${colour}" opacity=".08"/>`;
     svg += `<path d="${line}" fill="none" stroke="${colour}" stroke-width="${dashed ? 1.5 : 2.2}" stroke-linejoin="round"${dashed ? ' stroke-dasharray="4 4"' : ""}/>${lonely(values, x, at.y, colour)}`;
-    if (hollow && values[last] !== null) svg += `<circle cx="${x(last)}" cy="${at.y(values[last])}" r="4" fill="var(--card)" stroke="${colour}" stroke-width="2"/>`;
-    for (const n of marks ?? []) if (values[n] !== null) svg += `<path d="M${x(n)} ${at.y(values[n]) - 5}l5 5l-5 5l-5 -5z" fill="var(--card)" stroke="${colour}" stroke-width="1.8"/>`;
+    if (hollow && values[last] !== null)
+      svg += `<circle cx="${x(last)}" cy="${at.y(values[last])}" r="4" fill="var(--card)" stroke="${colour}" stroke-width="2"/>`;
+    for (const n of marks ?? [])
+      if (values[n] !== null)
+        svg += `<path d="M${x(n)} ${at.y(values[n]) - 5}l5 5l-5 5l-5 -5z" fill="var(--card)" stroke="${colour}" stroke-width="1.8"/>`;
   }
   finish(box, at, svg, x, count, tip);
 }
 // stacks: [{name, colour, values}]
 function drawBars(box, stacks, { unit, labels, ticksOf, tip }) {
-  const count = labels.length, sums = labels.map((_, n) => stacks.reduce((sum, stack) => sum + Math.max(0, stack.values[n] ?? 0), 0));
+  const count = labels.length,
+    sums = labels.map((_, n) => stacks.reduce((sum, stack) => sum + Math.max(0, stack.values[n] ?? 0), 0));
   const at = frame(box, count, 0, Math.max(...sums, 0), unit, ticksOf);
-  const slot = at.inner / count, wide = Math.max(1, Math.min(28, slot * 0.74));
+  const slot = at.inner / count,
+    wide = Math.max(1, Math.min(28, slot * 0.74));
   const x = (n) => PAD.left + (n + 0.5) * slot;
   at.label(x);
   let svg = at.svg();
@@ -63,7 +90,8 @@ function drawBars(box, stacks, { unit, labels, ticksOf, tip }) {
     let below = 0;
     for (const { colour, values } of stacks) {
       const value = Math.max(0, values[n] ?? 0);
-      if (value) svg += `<rect x="${(x(n) - wide / 2).toFixed(1)}" y="${at.y(below + value).toFixed(1)}" width="${wide.toFixed(1)}" height="${Math.max(0.5, at.y(below) - at.y(below + value)).toFixed(1)}" fill="${colour}"/>`;
+      if (value)
+        svg += `<rect x="${(x(n) - wide / 2).toFixed(1)}" y="${at.y(below + value).toFixed(1)}" width="${wide.toFixed(1)}" height="${Math.max(0.5, at.y(below) - at.y(below + value)).toFixed(1)}" fill="${colour}"/>`;
       below += value;
     }
   });
@@ -77,10 +105,16 @@ function finish(box, at, svg, x, count, tip) {
   const point = (n) => {
     current = Math.max(0, Math.min(count - 1, n));
     const place = box.getBoundingClientRect();
-    cursor.setAttribute("x1", x(current)); cursor.setAttribute("x2", x(current)); cursor.setAttribute("visibility", "visible");
+    cursor.setAttribute("x1", x(current));
+    cursor.setAttribute("x2", x(current));
+    cursor.setAttribute("visibility", "visible");
     showTip(tip(current), place.left + x(current), place.top + 16);
   };
-  const leave = () => { cursor.setAttribute("visibility", "hidden"); $("tip").hidden = true; current = -1; };
+  const leave = () => {
+    cursor.setAttribute("visibility", "hidden");
+    $("tip").hidden = true;
+    current = -1;
+  };
   box.onpointermove = (event) => {
     const left = event.clientX - box.getBoundingClientRect().left;
     let nearest = 0;
@@ -108,7 +142,8 @@ function showTip(html, left, top) {
 function spark(values, before, colour) {
   const known = [...values, ...before].filter((value) => value !== null);
   if (known.length < 2) return `<svg viewBox="0 0 160 34" aria-hidden="true"></svg>`;
-  const low = Math.min(...known), high = Math.max(...known);
+  const low = Math.min(...known),
+    high = Math.max(...known);
   const at = (length) => (n) => 2 + (n / Math.max(1, length - 1)) * 156;
   const y = (value) => 31 - ((value - low) / (high - low || 1)) * 28;
   return `<svg viewBox="0 0 160 34" preserveAspectRatio="none" aria-hidden="true"><path d="${path(before, at(before.length), y)}" fill="none" stroke="var(--before)" stroke-width="1.2" stroke-dasharray="3 3" vector-effect="non-scaling-stroke"/><path d="${path(values, at(values.length), y)}" fill="none" stroke="${colour}" stroke-width="1.6" vector-effect="non-scaling-stroke"/></svg>`;

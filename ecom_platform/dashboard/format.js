@@ -17,31 +17,80 @@ const shortDay = formatted({ day: "numeric", month: "short" });
 const longDay = formatted({ weekday: "short", day: "numeric", month: "short", year: "numeric" });
 const monthName = formatted({ month: "short", year: "numeric" });
 const weekday = formatted({ weekday: "long", day: "numeric", month: "long" });
-const span = (a, b) => (a === b ? longDay(a) : `${shortDay(a)} – ${formatted({ day: "numeric", month: "short", year: "numeric" })(b)}`);
+const span = (a, b) =>
+  a === b
+    ? longDay(a)
+    : `${shortDay(a)} – ${formatted({ day: "numeric", month: "short", year: "numeric" })(b)}`;
 
 const plain = new Intl.NumberFormat("en-US");
 const cents = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 3 });
-const percent = new Intl.NumberFormat("en-US", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const percent = new Intl.NumberFormat("en-US", {
+  style: "percent",
+  minimumFractionDigits: 1,
+  maximumFractionDigits: 1,
+});
 // Money is in cents; an average of it too, though not in whole ones.
-const exact = { money: (v) => cents.format(v / 100), average: (v) => cents.format(v / 100), count: (v) => plain.format(v), ratio: (v) => percent.format(v), number: (v) => cents.format(v) };
-const rough = { ...exact, money: (v) => (Math.abs(v) < 1e6 ? exact.money(v) : compact.format(v / 100)), count: (v) => (Math.abs(v) < 1e5 ? plain.format(v) : compact.format(v)) };
-const axis = { ...exact, money: (v) => compact.format(v / 100), average: (v) => compact.format(v / 100), count: (v) => compact.format(v), ratio: (v) => `${Math.round(v * 1000) / 10}%`, number: (v) => compact.format(v) };
-const show = (unit, value, how = exact) => (value === null || value === undefined || Number.isNaN(value) ? "–" : how[unit](value));
+const exact = {
+  money: (v) => cents.format(v / 100),
+  average: (v) => cents.format(v / 100),
+  count: (v) => plain.format(v),
+  ratio: (v) => percent.format(v),
+  number: (v) => cents.format(v),
+};
+const rough = {
+  ...exact,
+  money: (v) => (Math.abs(v) < 1e6 ? exact.money(v) : compact.format(v / 100)),
+  count: (v) => (Math.abs(v) < 1e5 ? plain.format(v) : compact.format(v)),
+};
+const axis = {
+  ...exact,
+  money: (v) => compact.format(v / 100),
+  average: (v) => compact.format(v / 100),
+  count: (v) => compact.format(v),
+  ratio: (v) => `${Math.round(v * 1000) / 10}%`,
+  number: (v) => compact.format(v),
+};
+const show = (unit, value, how = exact) =>
+  value === null || value === undefined || Number.isNaN(value) ? "–" : how[unit](value);
 
 // How a value differs from the one before: in percent, of a share in points.
 function change(unit, now, before) {
   if (now === null || before === null || now === undefined || before === undefined) return null;
-  if (unit === "ratio") return { by: now - before, text: `${signed((now - before) * 100, 1)} pp`, flat: Math.abs(now - before) < 0.0025 };
+  if (unit === "ratio")
+    return {
+      by: now - before,
+      text: `${signed((now - before) * 100, 1)} pp`,
+      flat: Math.abs(now - before) < 0.0025,
+    };
   if (!before) return null;
   const by = now / before - 1;
   return { by, text: `${signed(by * 100, Math.abs(by) >= 10 ? 0 : 1)}%`, flat: Math.abs(by) < 0.005 };
 }
-const signed = (value, digits) => `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value).toFixed(digits)}`;
+const signed = (value, digits) =>
+  `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value).toFixed(digits)}`;
 // Green is good: which way that is depends on the figure.
-const tone = (found, better) => (!found || found.flat || better === "neither" ? "" : (found.by > 0) === (better === "higher") ? "up" : "down");
-const COLOURS = ["#5753c6", "#c2255c", "#0b8a8a", "#d9730d", "#2f9e44", "#8a5a00", "#1971c2", "#ae3ec9", "#5c7a29", "#868e96"];
-const STATUS = { completed: "#2f9e6e", pending: "#e6a117", refunded: "#8592ab", failed: "#e04848", other: "#8f5bd0" };
+const tone = (found, better) =>
+  !found || found.flat || better === "neither" ? "" : found.by > 0 === (better === "higher") ? "up" : "down";
+const COLOURS = [
+  "#5753c6",
+  "#c2255c",
+  "#0b8a8a",
+  "#d9730d",
+  "#2f9e44",
+  "#8a5a00",
+  "#1971c2",
+  "#ae3ec9",
+  "#5c7a29",
+  "#868e96",
+];
+const STATUS = {
+  completed: "#2f9e6e",
+  pending: "#e6a117",
+  refunded: "#8592ab",
+  failed: "#e04848",
+  other: "#8f5bd0",
+};
 // What a spreadsheet would take for a formula is text.
 const field = (value) => {
   let text = value === null || value === undefined ? "" : String(value);

@@ -1,42 +1,71 @@
 // What is shown: the choices, and the figures that follow from them. Nothing here draws.
 "use strict";
 const RANGES = ["1D", "7D", "28D", "90D", "MTD", "QTD", "YTD", "12M"];
-const COMPARISONS = { previous_period: "previous period", previous_week: "a week before", previous_year: "a year before" };
+const COMPARISONS = {
+  previous_period: "previous period",
+  previous_week: "a week before",
+  previous_year: "a year before",
+};
 const GRAINS = { auto: "Auto", day: "Day", week: "Week", month: "Month" };
 const KPIS = [
   { name: "total_revenue", label: "Revenue", unit: "money", better: "higher" },
   { name: "total_orders", label: "Orders", unit: "count", better: "higher" },
   { name: "total_customers", label: "Customers", unit: "count", better: "higher" },
   { name: "average_order_value", label: "Average order value", unit: "average", better: "higher" },
-  { name: "customer_retention_rate", label: `${D.retention_days}-day retention`, unit: "ratio", better: "higher" },
+  {
+    name: "customer_retention_rate",
+    label: `${D.retention_days}-day retention`,
+    unit: "ratio",
+    better: "higher",
+  },
   { name: "completed_payments", label: "Payments completed", unit: "ratio", better: "higher" },
   ...D.own.map((own) => ({ ...own, own: true })),
 ];
 const S = D.series;
 const STATUSES = Object.keys(S.status);
-const DEFAULTS = { range: D.ranges["28D"] ? "28D" : "custom", from: 0, to: LAST, vs: "previous_period", region: 0, grain: "auto", kpi: 0, split: "total", shape: "chart", theme: "" };
+const DEFAULTS = {
+  range: D.ranges["28D"] ? "28D" : "custom",
+  from: 0,
+  to: LAST,
+  vs: "previous_period",
+  region: 0,
+  grain: "auto",
+  kpi: 0,
+  split: "total",
+  shape: "chart",
+  theme: "",
+};
 const choice = { ...DEFAULTS };
 
 function readHash() {
   const said = new URLSearchParams(location.hash.slice(1));
   Object.assign(choice, DEFAULTS);
   const among = (name, allowed) => allowed.includes(said.get(name)) && (choice[name] = said.get(name));
-  among("range", RANGES.filter((range) => D.ranges[range]));
+  among(
+    "range",
+    RANGES.filter((range) => D.ranges[range]),
+  );
   among("vs", Object.keys(COMPARISONS));
   among("grain", Object.keys(GRAINS));
   among("split", ["total", "regions"]);
   among("shape", ["chart", "table"]);
   among("theme", ["light", "dark"]);
   choice.region = Math.max(0, D.regions.indexOf(said.get("region") ?? "all"));
-  choice.kpi = Math.max(0, KPIS.findIndex((kpi) => kpi.name === said.get("kpi")));
+  choice.kpi = Math.max(
+    0,
+    KPIS.findIndex((kpi) => kpi.name === said.get("kpi")),
+  );
   const [from, to] = [dayOf(said.get("from")), dayOf(said.get("to"))];
   if (from >= 0 && from <= to && to <= LAST) Object.assign(choice, { range: "custom", from, to });
 }
 function hash() {
   const said = new URLSearchParams();
-  for (const name of ["vs", "grain", "split", "shape", "theme"]) if (choice[name] !== DEFAULTS[name]) said.set(name, choice[name]);
-  if (choice.range === "custom") { said.set("from", iso(choice.from)); said.set("to", iso(choice.to)); }
-  else if (choice.range !== DEFAULTS.range) said.set("range", choice.range);
+  for (const name of ["vs", "grain", "split", "shape", "theme"])
+    if (choice[name] !== DEFAULTS[name]) said.set(name, choice[name]);
+  if (choice.range === "custom") {
+    said.set("from", iso(choice.from));
+    said.set("to", iso(choice.to));
+  } else if (choice.range !== DEFAULTS.range) said.set("range", choice.range);
   if (choice.region) said.set("region", D.regions[choice.region]);
   if (choice.kpi) said.set("kpi", KPIS[choice.kpi].name);
   return `#${said}`;
@@ -48,20 +77,28 @@ function selection(comparison = "current") {
     const preset = D.ranges[choice.range][comparison];
     return { from: preset.first, to: preset.last, preset };
   }
-  const { from, to } = choice, length = to - from + 1;
+  const { from, to } = choice,
+    length = to - from + 1;
   if (comparison === "previous_period") return { from: from - length, to: from - 1 };
   if (comparison === "previous_week") return { from: from - 7, to: to - 7 };
   if (comparison === "previous_year") return { from: yearBefore(from), to: yearBefore(to) };
   return { from, to };
 }
 function yearBefore(day) {
-  const now = new Date(FIRST + day * DAY), leap = now.getUTCMonth() === 1 && now.getUTCDate() === 29;
-  return Math.round((Date.UTC(now.getUTCFullYear() - 1, now.getUTCMonth(), leap ? 28 : now.getUTCDate()) - FIRST) / DAY);
+  const now = new Date(FIRST + day * DAY),
+    leap = now.getUTCMonth() === 1 && now.getUTCDate() === 29;
+  return Math.round(
+    (Date.UTC(now.getUTCFullYear() - 1, now.getUTCMonth(), leap ? 28 : now.getUTCDate()) - FIRST) / DAY,
+  );
 }
 // Of days that are not all there, the sum is none to compare with.
-const isWhole = ({ from, to, preset }) => (preset ? preset.computed === preset.days : from >= 0 && to <= LAST && sum(S.total_orders[0], from, to).whole);
+const isWhole = ({ from, to, preset }) =>
+  preset
+    ? preset.computed === preset.days
+    : from >= 0 && to <= LAST && sum(S.total_orders[0], from, to).whole;
 function sum(values, from, to) {
-  let total = null, whole = true;
+  let total = null,
+    whole = true;
   for (let day = from; day <= to; day++) {
     const value = values[day];
     if (value === null || value === undefined) whole = false;
@@ -74,17 +111,29 @@ const total = (values, from, to) => sum(values, from, to).total;
 
 function figure(kpi, region, chosen) {
   const { from, to, preset } = chosen;
-  if (kpi.own) return kpi.additive ? total(kpi.values[region], from, to) : kpi.values[region][to] ?? null;
+  if (kpi.own) return kpi.additive ? total(kpi.values[region], from, to) : (kpi.values[region][to] ?? null);
   switch (kpi.name) {
-    case "total_revenue": return preset ? preset.revenue[region] : total(S.total_revenue[region], from, to);
-    case "total_orders": return preset ? preset.orders[region] : total(S.total_orders[region], from, to);
-    case "average_order_value": return preset ? ratio(preset.revenue[region], preset.orders[region]) : ratio(total(S.total_revenue[region], from, to), total(S.total_orders[region], from, to));
-    case "total_customers": return customers(region, chosen);
-    case "customer_retention_rate": return preset ? preset.retention[region] : ratio(S.repeat_customers[region][to] ?? null, S.active_customers[region][to]);
+    case "total_revenue":
+      return preset ? preset.revenue[region] : total(S.total_revenue[region], from, to);
+    case "total_orders":
+      return preset ? preset.orders[region] : total(S.total_orders[region], from, to);
+    case "average_order_value":
+      return preset
+        ? ratio(preset.revenue[region], preset.orders[region])
+        : ratio(total(S.total_revenue[region], from, to), total(S.total_orders[region], from, to));
+    case "total_customers":
+      return customers(region, chosen);
+    case "customer_retention_rate":
+      return preset
+        ? preset.retention[region]
+        : ratio(S.repeat_customers[region][to] ?? null, S.active_customers[region][to]);
     default: {
       const all = STATUSES.map((status) => total(S.status[status].payments[region], from, to));
       if (from < 0) return null;
-      return ratio(all[STATUSES.indexOf("completed")] ?? 0, all.reduce((a, b) => a + (b ?? 0), 0));
+      return ratio(
+        all[STATUSES.indexOf("completed")] ?? 0,
+        all.reduce((a, b) => a + (b ?? 0), 0),
+      );
     }
   }
 }
@@ -97,7 +146,9 @@ function customers(region, { from, to, preset }) {
     const bin = bins.first.findIndex((first, n) => first === from && bins.last[n] === to);
     if (bin >= 0) return bins.customers[region][bin];
   }
-  for (const range of Object.values(D.ranges)) for (const known of Object.values(range)) if (known.first === from && known.last === to) return known.customers[region];
+  for (const range of Object.values(D.ranges))
+    for (const known of Object.values(range))
+      if (known.first === from && known.last === to) return known.customers[region];
   return null;
 }
 
@@ -107,17 +158,37 @@ function grain(from, to) {
   return to - from < 92 ? "day" : to - from < 380 ? "week" : "month";
 }
 function bins(from, to) {
-  const by = grain(from, to), found = [];
+  const by = grain(from, to),
+    found = [];
   if (by === "day") for (let day = from; day <= to; day++) found.push({ from: day, to: day });
   else if (by === "week") {
     const last = LAST - Math.ceil((LAST - to) / 7) * 7;
     for (let day = last; day >= from; day -= 7) found.unshift({ from: day - 6, to: day });
-  } else D.months.first.forEach((first, n) => {
-    const end = D.months.last[n];
-    if (end >= from && first <= to) found.push({ from: first, to: end, running: end === LAST && !D.months.complete[n] });
-  });
-  return found.map((bin) => ({ ...bin, label: by === "month" ? monthName(bin.from) : by === "week" ? span(Math.max(bin.from, 0), bin.to) : longDay(bin.from), tick: by === "month" ? monthName(bin.from) : shortDay(bin.to) }));
+  } else
+    D.months.first.forEach((first, n) => {
+      const end = D.months.last[n];
+      if (end >= from && first <= to)
+        found.push({ from: first, to: end, running: end === LAST && !D.months.complete[n] });
+    });
+  return found.map((bin) => ({
+    ...bin,
+    label:
+      by === "month"
+        ? monthName(bin.from)
+        : by === "week"
+          ? span(Math.max(bin.from, 0), bin.to)
+          : longDay(bin.from),
+    tick: by === "month" ? monthName(bin.from) : shortDay(bin.to),
+  }));
 }
-const points = (kpi, region, found) => found.map((bin) => (bin.to < 0 || bin.from > LAST ? null : figure(kpi, region, bin)));
+const points = (kpi, region, found) =>
+  found.map((bin) => (bin.to < 0 || bin.from > LAST ? null : figure(kpi, region, bin)));
 
-const restated = (from, to, region, metric) => D.restated.filter((one) => one.day >= from && one.day <= to && (!metric || one.metric === metric) && one.region === D.regions[region]);
+const restated = (from, to, region, metric) =>
+  D.restated.filter(
+    (one) =>
+      one.day >= from &&
+      one.day <= to &&
+      (!metric || one.metric === metric) &&
+      one.region === D.regions[region],
+  );

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from jinja2 import Template
 
-SCRIPTS = ("format.js", "model.js", "charts.js", "page.js")
+SCRIPTS = ("format.js", "model.js", "charts.js", "tables.js", "page.js")
 #: Figures that can be chosen by a key.
 KEYS = 9
 
