@@ -24,7 +24,8 @@ def find_parents(state: State, lineage: Lineage, now: datetime) -> None:
     """Note of each failing day which other incident it follows from.
 
     That is one of an asset that it is computed from, whose day was not published or has an error;
-    or, of assets that one run could not publish for one reason, the one nearest to the source.
+    or of a check of the same asset that kept the same run from publishing it; or, of assets that
+    one run could not publish for one reason, the one nearest to the source.
     """
     living = [incident for incident in state.incidents if incident.days and not incident.notice]
     # No incident follows from one that comes after it: else two could wait for each other.
@@ -47,6 +48,10 @@ def _parents(
                 _is_needed(found, day, above[one.asset]) and _breaks(one, how)
                 for found, how in one.days.items()
             ):
+                yield one.id
+        elif one.asset == child.asset and child.check == PUBLISHED != one.check:
+            same = one.days.get(day)
+            if same and same.run == failing.run and same.severity is Severity.ERROR:
                 yield one.id
         elif one.check == child.check == PUBLISHED and one.asset != child.asset:
             same = one.days.get(day)

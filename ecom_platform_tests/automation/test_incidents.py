@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
+from dagster._core.events import AssetMaterializationPlannedData, JobFailureData
 from dagster._core.remote_origin import (
     RegisteredCodeLocationOrigin,
     RemoteJobOrigin,
@@ -291,6 +292,26 @@ def test_one_cause_in_several_tables_is_told_once(
     [told] = texts(posted)
     assert f"*Error: raw/customers: is_published, {FIRST}*" in told
     assert "raw/orders is_published" in told
+
+
+def test_a_check_that_keeps_an_asset_from_being_published_is_told_once(
+    watch: Watch, posted: tuple[str, list[dict[str, Any]]]
+) -> None:
+    mart = dg.AssetKey(["marts", "kpi_monthly"])
+    instance = watch.platform.instance
+    run = create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED)
+    wrong = dg.AssetCheckEvaluation(mart, "kpi_monthly_is_wrong", passed=False)
+    for kind, data in (
+        (dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, AssetMaterializationPlannedData(mart)),
+        (dg.DagsterEventType.ASSET_CHECK_EVALUATION, wrong),
+        (dg.DagsterEventType.RUN_FAILURE, JobFailureData(None)),
+    ):
+        event = dg.DagsterEvent(kind.value, run.job_name, event_specific_data=data)
+        instance.report_dagster_event(event, run.run_id)
+    watch.tick()
+    [told] = texts(posted)
+    assert "*Error: marts/kpi_monthly: kpi_monthly_is_wrong*" in told
+    assert "marts/kpi_monthly is_published" in told
 
 
 def test_a_run_that_will_be_retried_is_left_to_the_next(watch: Watch) -> None:
