@@ -36,6 +36,8 @@ def _build(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
         required_resource_keys={"engine", "source"},
         # The three tables first, so that the source's snapshot is released early.
         op_tags={"dagster/priority": "1"},
+        # So that an instance can limit how many runs read the shop's database at once.
+        pool="source",
         code_version="1",
     )
     def extract(context: dg.AssetExecutionContext) -> Rows:

@@ -34,7 +34,7 @@ EVENT_BATCH = "1000"
 #: The instance of a new, empty home. For one that runs all day see the project's dagster.yaml.
 INSTANCE = """\
 event_log_storage:
-  module: ecom_platform.event_storage
+  module: ecom_platform.instance.sqlite
   class: KeptSqliteEventLogStorage
 concurrency:
   runs:
