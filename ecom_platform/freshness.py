@@ -53,6 +53,7 @@ def freshness_of(
     for dataset in datasets:
         is_there = due < settings.start_date or storage.stat(dataset.object_path(str(due)))
         yield Freshness(dataset.path, due, bool(is_there))
+    storage = open_storage(settings.pages)
     due = newest_due(settings, now, PAGE_DUE_AFTER)
     for page in pages:
         is_there = due < settings.start_date or page.day(storage) >= str(due)

@@ -128,7 +128,7 @@ def _listed(days: Iterable[date]) -> str:
 
 
 def _pages(settings: Settings, now: datetime) -> Iterator[Finding]:
-    storage, due = open_storage(settings.lake), newest_due(settings, now, PAGE_DUE_AFTER)
+    storage, due = open_storage(settings.pages), newest_due(settings, now, PAGE_DUE_AFTER)
     for page in PAGES:
         day = page.day(storage)
         if day:

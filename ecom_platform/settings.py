@@ -65,6 +65,11 @@ class Settings(AlertSettings):
         description="Where the lake is: a folder, or `s3://bucket/prefix`. For S3 the standard "
         "`AWS_*` variables are honoured, `AWS_ENDPOINT_URL` included.",
     )
+    dashboards: str | None = Field(
+        default=None,
+        description="Where the pages are published, such as `s3://bucket` of those that a web "
+        "server shows. Unset: `dashboards` in the lake.",
+    )
     start_date: date = Field(
         default=date(2024, 1, 1),
         description="The first business day of the lake, as YYYY-MM-DD. Rows without a day of "
@@ -249,6 +254,11 @@ class Settings(AlertSettings):
         if value is not None and len(value.get_secret_value()) < 32:  # noqa: PLR2004
             raise ValueError("shorter than 32 characters")
         return value
+
+    @property
+    def pages(self) -> str:
+        """Where the pages are published."""
+        return self.dashboards or f"{self.lake.rstrip('/')}/dashboards"
 
     @cached_property
     def calendar(self) -> Calendar:

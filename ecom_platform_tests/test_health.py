@@ -193,7 +193,7 @@ def test_a_page_is_due_seven_hours_after_its_newest_day(
     assert (mark, fact) == (NOTE, "dashboards/daily was never made")
     for page in PAGES:
         html = f'<meta name="report-date" content="{LAST}">'
-        page.publish(open_storage(settings.lake), html, tmp_path)
+        page.publish(open_storage(settings.pages), html, tmp_path)
     due = datetime(2024, 3, 5, 7, tzinfo=UTC)
     assert found(settings, instance, due - timedelta(minutes=1))["pages"][0] == OK
     mark, fact = found(settings, instance, due)["pages"]

@@ -72,8 +72,9 @@ def build_daily_page(
             _add_metrics(connection, settings, lake, shown, day)
             page = gather(settings, connection, lake, day, shown, keys, context)
             html, summary = render(page), summarize(connection, day)
+            pages = open_storage(settings.pages)
             for place in (page_of(day), DAILY):
-                uri = place.publish(storage, html, engine.scratch)
+                uri = place.publish(pages, html, engine.scratch)
         return dg.MaterializeResult(
             metadata={
                 "dagster/uri": uri,

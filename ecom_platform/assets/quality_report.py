@@ -66,7 +66,7 @@ def build_quality_report(
         with explain_errors(settings.retry_seconds):
             now = datetime.now(UTC)
             report = gather(settings, datasets, specs, context.instance, engine, now)
-            uri = QUALITY.publish(open_storage(settings.lake), render(report), engine.scratch)
+            uri = QUALITY.publish(open_storage(settings.pages), render(report), engine.scratch)
         return dg.MaterializeResult(
             metadata={
                 "dagster/uri": uri,

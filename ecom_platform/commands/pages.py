@@ -25,7 +25,7 @@ def make_pages(settings: Settings, *, debug: bool) -> int:
         outcome = execute_pages()
         outcome.print_problems(console, debug=debug)
     if outcome.code == DONE:
-        storage = open_storage(settings.lake)
+        storage = open_storage(settings.pages)
         for page in PAGES:
             print(storage.uri(page.path))  # noqa: T201 - for whoever opens it
     return outcome.code

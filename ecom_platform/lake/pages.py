@@ -1,4 +1,4 @@
-"""The pages that people open: where in the lake they are, and how they get there."""
+"""The pages that people open: where they are published, and how they get there."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class Page:
 
     Args:
         asset: `layer/name` of the asset that makes it.
-        path: Where in the lake. Its head says `<meta name="report-date" content="2024-03-01">`.
+        path: Where among the pages. Its head says `<meta name="report-date" content="2024-03-01">`.
     """
 
     asset: str
     path: str
 
     def publish(self, storage: Storage, html: str, scratch: Path) -> str:
-        """Put the page into the lake in place of the one before, at once; return its address.
+        """Publish the page in place of the one before, at once; return its address.
 
         Raises:
-            LakeError: The lake cannot be written.
+            LakeError: What is there cannot be written.
             PublishConflictError: Somebody else was doing so at the same moment.
         """
         file = scratch / "page.html"
@@ -57,11 +57,11 @@ class Page:
         return said[1] if said else ""
 
 
-QUALITY = Page("dashboards/quality", "dashboards/quality/index.html")
-DAILY = Page("dashboards/daily", "dashboards/latest/index.html")
+QUALITY = Page("dashboards/quality", "quality/index.html")
+DAILY = Page("dashboards/daily", "latest/index.html")
 PAGES = (QUALITY, DAILY)
 
 
 def page_of(day: date) -> Page:
     """Return the daily page as it is kept for a day."""
-    return Page(DAILY.asset, f"dashboards/date={day.isoformat()}/index.html")
+    return Page(DAILY.asset, f"date={day.isoformat()}/index.html")

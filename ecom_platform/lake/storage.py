@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def open_storage(lake: str) -> Storage:
-    """Return the storage at `ECOM_LAKE`: a folder or `s3://bucket/prefix`.
+    """Return the storage at `ECOM_LAKE` or `ECOM_DASHBOARDS`: a folder or `s3://bucket/prefix`.
 
     Raises:
         LakeError: The address is neither, or names no bucket.
@@ -23,7 +23,7 @@ def open_storage(lake: str) -> Storage:
         return S3Storage(lake)
     if "://" in lake and not lake.startswith("file://"):
         raise LakeError(
-            f"ECOM_LAKE={lake} is neither a folder nor an s3:// address.",
-            hint="Set ECOM_LAKE to a folder or to s3://bucket/prefix.",
+            f"{lake} is neither a folder nor an s3:// address.",
+            hint="Set ECOM_LAKE, or ECOM_DASHBOARDS, to a folder or to s3://bucket/prefix.",
         )
     return FolderStorage(Path(lake.removeprefix("file://")).expanduser().absolute())
