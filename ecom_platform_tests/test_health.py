@@ -15,6 +15,7 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.remote_origin import (
     ManagedGrpcPythonEnvCodeLocationOrigin,
     RemoteInstigatorOrigin,
+    RemoteJobOrigin,
     RemoteRepositoryOrigin,
 )
 from dagster._core.scheduler.instigation import (
@@ -29,7 +30,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.types import DaemonHeartbeat
 from dagster_shared.error import SerializableErrorInfo
 
-from ecom_platform.alerts.heartbeat import send_heartbeat
+from ecom_platform.alerts.heartbeat import Vitals, send_heartbeat
 from ecom_platform.automation.health_watch import build_health_sensor
 from ecom_platform.automation.heartbeat import build_heartbeat_sensor
 from ecom_platform.automation.incidents import report
@@ -37,7 +38,7 @@ from ecom_platform.calendar import days_between
 from ecom_platform.datasets import CLEANED, RAW
 from ecom_platform.errors import AlertError
 from ecom_platform.findings import NOTE, OK, WRONG
-from ecom_platform.health import examine_health
+from ecom_platform.health import examine_health, missing_days
 from ecom_platform.incidents.model import Observation
 from ecom_platform.incidents.observe import acknowledge
 from ecom_platform.incidents.store import IncidentStore
@@ -55,6 +56,13 @@ if TYPE_CHECKING:
 FIRST, LAST = date(2024, 3, 1), date(2024, 3, 3)
 #: The day after, when the last day is due.
 NOW = datetime(2024, 3, 4, 7, tzinfo=UTC)
+#: What Dagster calls the code location.
+HERE = RemoteRepositoryOrigin(
+    ManagedGrpcPythonEnvCodeLocationOrigin(
+        LoadableTargetOrigin(module_name="ecom_platform.definitions"), "ecom_platform"
+    ),
+    "__repository__",
+)
 
 
 @pytest.fixture
@@ -215,13 +223,9 @@ def test_a_run_that_waits_or_works_too_long_is_stuck(
 
 def turn_on(instance: dg.DagsterInstance, name: str) -> InstigatorState:
     """Let a sensor be on, as the web page does."""
-    location = ManagedGrpcPythonEnvCodeLocationOrigin(
-        LoadableTargetOrigin(module_name="ecom_platform.definitions"), "ecom_platform"
-    )
-    origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "__repository__"), name)
     return instance.add_instigator_state(
         InstigatorState(
-            origin,
+            RemoteInstigatorOrigin(HERE, name),
             InstigatorType.SENSOR,
             InstigatorStatus.RUNNING,
             SensorInstigatorData(min_interval=60),
@@ -295,23 +299,23 @@ def monitor() -> Generator[tuple[str, list[str]]]:
         server.shutdown()
 
 
-def test_a_monitor_is_visited(settings: Settings) -> None:
+def test_a_monitor_is_visited(settings: Settings, instance: dg.DagsterInstance) -> None:
     with monitor() as (url, visited):
         watched = settings.model_copy(
             update={"heartbeat": Settings(_env_file=None, heartbeat=f"{url}/ping/secret").heartbeat}
         )
         (sensor,) = build_heartbeat_sensor(watched, RAW)
-        result = sensor.evaluate_tick(dg.build_sensor_context())
+        result = sensor.evaluate_tick(dg.build_sensor_context(instance=instance))
         assert visited == ["/ping/secret"]
         assert "days are missing" in str(result.skip_message)
         gone = Settings(_env_file=None, heartbeat=f"{url}/gone/secret")
         with pytest.raises(AlertError) as refused:
-            send_heartbeat(gone, 0)
+            send_heartbeat(gone, Vitals(0, 0, 0))
     assert "secret" not in str(refused.value)
 
 
-def test_cloudwatch_gets_a_metric_to_miss_and_the_days_behind(
-    bucket: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+def test_cloudwatch_gets_a_metric_to_miss_and_what_else_is_to_be_watched(
+    bucket: str, settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import boto3
 
@@ -320,8 +324,21 @@ def test_cloudwatch_gets_a_metric_to_miss_and_the_days_behind(
     watched = settings.model_copy(
         update={"heartbeat": Settings(_env_file=None, heartbeat="cloudwatch:Shop").heartbeat}
     )
-    send_heartbeat(watched, 3)
-    for name, value in (("Heartbeat", 1.0), ("DaysBehind", 3.0)):
+    (sensor,) = build_heartbeat_sensor(watched, RAW)
+    # SQLite's clock, by which new runs are dated, knows whole seconds.
+    before = (datetime.now(UTC) - timedelta(seconds=2)).isoformat()
+    for status in ("FAILURE", "FAILURE", "SUCCESS"):
+        create_run_for_test(instance, status=dg.DagsterRunStatus[status])
+    create_run_for_test(
+        instance, status=dg.DagsterRunStatus.QUEUED, remote_job_origin=RemoteJobOrigin(HERE, "job")
+    )
+    sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=before))
+    behind = len(missing_days(settings, RAW, datetime.now(UTC)))
+    waited = pytest.approx(0.05, abs=0.05)
+    for name, value in (
+        ("Heartbeat", 1.0), ("DaysBehind", behind), ("RunFailures", 2.0),
+        ("OldestQueuedRunMinutes", waited),
+    ):  # fmt: skip
         points = boto3.client("cloudwatch").get_metric_statistics(
             Namespace="Shop", MetricName=name, Period=60, Statistics=["Maximum"],
             StartTime=datetime.now(UTC) - timedelta(hours=1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ecom_platform.alerts.channels import TIMEOUT_SECONDS
@@ -15,12 +16,27 @@ if TYPE_CHECKING:
 CLOUDWATCH = "cloudwatch:"
 
 
-def send_heartbeat(settings: Settings, days_behind: int) -> None:
+@dataclass(frozen=True)
+class Vitals:
+    """What a monitor is told besides the sign of life.
+
+    Args:
+        days_behind: How many days that should be published are not.
+        run_failures: How many runs have failed since the last time.
+        queued_minutes: How long the run that waits longest has been waiting.
+    """
+
+    days_behind: int
+    run_failures: int
+    queued_minutes: float
+
+
+def send_heartbeat(settings: Settings, vitals: Vitals) -> None:
     """Send a sign of life to where ECOM_HEARTBEAT says.
 
     Args:
         settings: Of the environment.
-        days_behind: How many days that should be published are not.
+        vitals: For CloudWatch, which draws and alarms; an address that is visited gets nothing.
 
     Raises:
         AlertError: It did not arrive.
@@ -28,16 +44,28 @@ def send_heartbeat(settings: Settings, days_behind: int) -> None:
     heartbeat = settings.heartbeat
     target = heartbeat.get_secret_value() if heartbeat else ""
     if target.startswith(CLOUDWATCH):
-        _put_metrics(target.removeprefix(CLOUDWATCH), {"Heartbeat": 1, "DaysBehind": days_behind})
+        _put_metrics(
+            target.removeprefix(CLOUDWATCH),
+            {
+                "Heartbeat": (1, "Count"),
+                "DaysBehind": (vitals.days_behind, "Count"),
+                "RunFailures": (vitals.run_failures, "Count"),
+                # CloudWatch has no unit of minutes.
+                "OldestQueuedRunMinutes": (vitals.queued_minutes, "None"),
+            },
+        )
     else:
         _visit(target)
 
 
-def _put_metrics(namespace: str, metrics: dict[str, int]) -> None:
+def _put_metrics(namespace: str, metrics: dict[str, tuple[float, str]]) -> None:
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
-    data = [{"MetricName": name, "Value": float(value)} for name, value in metrics.items()]
+    data = [
+        {"MetricName": name, "Value": float(value), "Unit": unit}
+        for name, (value, unit) in metrics.items()
+    ]
     try:
         boto3.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=data)
     except (BotoCoreError, ClientError, ValueError) as error:

@@ -182,7 +182,9 @@ class Cloud:
         ec2 = self.client("ec2")
         network = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         ec2.modify_vpc_attribute(VpcId=network, EnableDnsHostnames={"Value": True})
-        self.subnet = ec2.create_subnet(VpcId=network, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+        self.subnet = ec2.create_subnet(VpcId=network, CidrBlock="10.0.0.0/24")["Subnet"][
+            "SubnetId"
+        ]
         self.security_group = ec2.create_security_group(
             GroupName="runs", Description="runs", VpcId=network
         )["GroupId"]

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 DEPLOY = Path(__file__).parents[2] / "deploy"
 FAMILY = "ecom-platform-rehearsal-run"
 #: Waiting is shorter than in production; all else of the instance is as it is there.
-FASTER = {"poll_interval_seconds: 60": "poll_interval_seconds: 2", "upload_interval: 60": "upload_interval: 2"}
+FASTER = {
+    "poll_interval_seconds: 60": "poll_interval_seconds: 2",
+    "upload_interval: 60": "upload_interval: 2",
+}
 
 BACKFILL = """
 mutation Backfill($params: LaunchBackfillParams!) {
@@ -187,7 +190,9 @@ def deployed(folder: Path, dagster_database: str, **settings: str) -> Iterator[S
         stack = Stack(services, ecs, home, machine | task, ports)
         try:
             stack.start("code-server")
-            wait_until(lambda: "Started Dagster code server" in stack.log("code-server"), "code server")
+            wait_until(
+                lambda: "Started Dagster code server" in stack.log("code-server"), "code server"
+            )
             stack.start("webserver")
             stack.start("daemon")
             wait_until(stack.answers, "web server")
@@ -205,7 +210,13 @@ def _secret(services: Cloud, database: str) -> str:
     user, name, host, port = found.groups()
     from urllib.parse import unquote
 
-    held = {"username": user, "password": "x", "dbname": name, "host": unquote(host), "port": int(port)}
+    held = {
+        "username": user,
+        "password": "x",
+        "dbname": name,
+        "host": unquote(host),
+        "port": int(port),
+    }
     return services.client("secretsmanager").create_secret(
         Name="dagster", SecretString=json.dumps(held)
     )["ARN"]

@@ -22,7 +22,6 @@ from ecom_platform_tests.ui.dagster_ui import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 FIRST = date(2024, 3, 1)
 DAYS = [FIRST + timedelta(days=number) for number in range(12)]
@@ -74,9 +73,7 @@ def shop() -> Shop:
 
 
 @pytest.fixture(scope="module")
-def stack(
-    postgres: str, shop: Shop, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stack]:
+def stack(postgres: str, shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute("create database rehearsed_shop")
         connection.execute("create database rehearsed_dagster")
