@@ -48,7 +48,7 @@ def build_definitions(
                 *build_reporting_assets(settings, datasets, metrics, checks),
             ],
             asset_checks=checks,
-            jobs=build_jobs(checks),
+            jobs=build_jobs(settings, checks),
             schedules=build_schedules(settings),
             sensors=build_sensors(settings, datasets),
             resources=build_resources(settings, datasets),

@@ -203,6 +203,12 @@ class Settings(AlertSettings):
         description="Days after which a business day's numbers are settled; until then they are "
         "provisional.",
     )
+    event_log_days: int = Field(
+        default=90,
+        ge=7,
+        description="Days after which the job `prune_event_log` drops from Dagster's event log "
+        "what says nothing any more of how things stand. Needs PostgreSQL.",
+    )
     engine: Literal["duckdb"] = Field(default="duckdb", description="What runs the SQL.")
     engine_memory: str = Field(
         default="2GB",

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from ecom_platform.assets.freshness import FRESH
+from ecom_platform.automation.event_log import build_event_log_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from ecom_platform.settings import Settings
 
 DAILY_REFRESH, MORNING_PAGES = "daily_refresh", "morning_pages"
 
@@ -26,11 +29,12 @@ EXECUTOR = dg.in_process_executor.configured(
 
 
 def build_jobs(
-    checks: Iterable[dg.AssetChecksDefinition] = (),
-) -> list[dg.UnresolvedAssetJobDefinition]:
-    """Build the job that makes days, and the one that makes the pages about them.
+    settings: Settings, checks: Iterable[dg.AssetChecksDefinition] = ()
+) -> list[dg.UnresolvedAssetJobDefinition | dg.JobDefinition]:
+    """Build the job that makes days, the one that makes the pages about them, and housekeeping.
 
     Args:
+        settings: Of the environment.
         checks: Of all assets. Whether the newest day is there is not asked: a run may be of
             others, and what makes none of them must be found out elsewhere.
     """
@@ -50,4 +54,5 @@ def build_jobs(
             description="Make the marts, and the pages that people open.",
             tags={"ecom/kind": "pages", **FIRST, **SIZE},
         ),
+        build_event_log_job(settings),
     ]

@@ -1,7 +1,8 @@
-"""The schedules: yesterday and the days before it again at night, the pages in the morning.
+"""The schedules: days at night, pages in the morning, housekeeping on Sundays.
 
-Payments are paid, and rows arrive, when their day is long over. A day that has not changed is
-not written again. A missed tick is made up by the next one, as far as it looks back.
+Each night makes yesterday, and the days before it again: payments are paid, and rows arrive, when
+their day is long over. A day that has not changed is not written again. A missed tick is made up
+by the next one, as far as it looks back.
 """
 
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from datetime import timedelta
 
 import dagster as dg
 
+from ecom_platform.automation.event_log import PRUNE_EVENT_LOG
 from ecom_platform.automation.jobs import DAILY_REFRESH, MORNING_PAGES
 from ecom_platform.automation.runs import busy_days, range_tags
 from ecom_platform.calendar import contiguous_ranges, days_between
@@ -20,6 +22,8 @@ DAILY_SCHEDULE, MORNING_SCHEDULE = "daily", "morning"
 CRON = "15 2 * * *"
 #: Before people come, and after days that failed at first had time to be made again.
 MORNING = "30 6 * * *"
+#: When nobody waits for anything.
+SUNDAY = "0 12 * * 0"
 
 
 def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
@@ -58,4 +62,11 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         job_name=MORNING_PAGES,
         description="Makes the pages that people open, at 06:30.",
     )
-    return [daily, morning]
+    housekeeping = dg.ScheduleDefinition(
+        name="housekeeping",
+        cron_schedule=SUNDAY,
+        execution_timezone=settings.timezone,
+        job_name=PRUNE_EVENT_LOG,
+        description="Keeps Dagster's database from growing for ever, on Sundays at noon.",
+    )
+    return [daily, morning, housekeeping]

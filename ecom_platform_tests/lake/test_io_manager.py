@@ -149,7 +149,7 @@ def build(settings: Settings, shop: Shop) -> dg.Definitions:
 
     return dg.Definitions(
         assets=[visits, by_frame, by_table, rolling],
-        jobs=build_jobs(),
+        jobs=build_jobs(settings),
         resources=build_resources(settings, DATASETS),
         executor=EXECUTOR,
     )
