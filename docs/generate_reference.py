@@ -30,6 +30,7 @@ from ecom_platform.assets.metrics import METRICS, Metric
 from ecom_platform.assets.sql_files import SQL_FOLDER, SqlFile
 from ecom_platform.cli.main import EXIT_CODES, app
 from ecom_platform.datasets import CLEANED, QUARANTINE, RAW, Dataset, Type
+from ecom_platform.instance import DEPLOYMENT_VARIABLES
 from ecom_platform.marts import load_manifest, load_marts
 from ecom_platform.quality.thresholds import DEFAULTS
 from ecom_platform.settings import DEFAULT_PAYMENT_STATUSES, Settings
@@ -100,6 +101,12 @@ def _settings() -> Iterator[str]:
         "`DAGSTER_HOME` is the folder where Dagster records its runs. `AWS_*` variables say how",
         "S3 and SNS are reached: credentials, `AWS_REGION`, and `AWS_ENDPOINT_URL` for a server",
         "other than Amazon's.",
+        "",
+        "A [deployment on AWS](../how-to/deploy-to-aws.md) sets these in its task definitions:",
+        "",
+        "| Variable | Meaning |",
+        "|---|---|",
+        *(f"| `{name}` | {meaning} |" for name, meaning in DEPLOYMENT_VARIABLES.items()),
         "",
         "## Words for payment statuses",
         "",

@@ -167,15 +167,21 @@ def export(
 
 
 @app.command()
-def doctor() -> int:
-    """Check settings, source, lake, alerts, Dagster.
+def doctor(
+    aws: Annotated[
+        bool,
+        typer.Option("--aws", help="Check what it runs on in AWS instead: tasks, buckets, alarms"),
+    ] = False,
+) -> int:
+    """Check settings, source, lake, alerts, Dagster; or AWS.
 
     Prints what it finds, and what to do about it. Ends with exit code 1 when something is
-    broken.
+    broken. With --aws, ECOM_ECS_TASK_DEFINITION says which deployment.
     """
     from ecom_platform.commands.doctor import examine
+    from ecom_platform.commands.doctor_aws import examine_aws
 
-    return examine()
+    return examine_aws() if aws else examine()
 
 
 @app.command()

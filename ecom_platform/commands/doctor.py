@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ecom_platform.commands.formats import print_findings
 from ecom_platform.errors import EcomError
 from ecom_platform.findings import NOTE, OK, WRONG, Finding
+from ecom_platform.instance import DEPLOYMENT_VARIABLES
 from ecom_platform.settings import load_settings
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         f"days in {settings.timezone} from {settings.start_date}; last closed day {closed}",
     )
     known = [f"ECOM_{name.upper()}" for name in type(settings).model_fields]
+    known += DEPLOYMENT_VARIABLES
     for name in sorted(os.environ):
         if name.startswith("ECOM_") and name not in known:
             near = ", ".join(get_close_matches(name, known)) or "see docs/reference/settings.md"
@@ -89,6 +91,9 @@ def _lake(settings: Settings) -> Iterator[Finding]:
     storage = open_storage(settings.lake)
     storage.check()
     yield Finding(OK, "lake", f"{settings.lake} can be written")
+    if settings.dashboards:
+        open_storage(settings.dashboards).check()
+        yield Finding(OK, "pages", f"{settings.dashboards} can be written")
     name = METRICS[0].dataset.path
     days = sorted(path.split("date=")[1][:10] for path in storage.etags(name))
     closed = settings.calendar.last_closed().isoformat()

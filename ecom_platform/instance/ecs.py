@@ -10,14 +10,12 @@ from dagster._core.storage.tags import RUN_WORKER_ID_TAG
 from dagster_aws.ecs import EcsRunLauncher
 
 from ecom_platform.errors import SettingsError
+from ecom_platform.instance import CLUSTER, SECURITY_GROUPS, SUBNETS, TASK_DEFINITION
 
 if TYPE_CHECKING:
     from dagster import DagsterRun
     from dagster._serdes import ConfigurableClassData
     from dagster_aws.ecs.container_context import EcsContainerContext
-
-CLUSTER, TASK_DEFINITION = "ECOM_ECS_CLUSTER", "ECOM_ECS_TASK_DEFINITION"
-SUBNETS, SECURITY_GROUPS = "ECOM_ECS_SUBNETS", "ECOM_ECS_SECURITY_GROUPS"
 
 
 class EcsLauncher(EcsRunLauncher[Any]):
@@ -27,11 +25,7 @@ class EcsLauncher(EcsRunLauncher[Any]):
     revision after the next deployment (dagster#17607); the process of a run starts one as well,
     and would need the permission to. Nor can it read subnets from the environment.
 
-    Environment:
-        ECOM_ECS_CLUSTER: The cluster's name or ARN.
-        ECOM_ECS_TASK_DEFINITION: The family of the task definition, without a revision; its
-            container is called `run`.
-        ECOM_ECS_SUBNETS, ECOM_ECS_SECURITY_GROUPS: Ids, comma-separated.
+    It reads the variables ECOM_ECS_* of `DEPLOYMENT_VARIABLES`.
     """
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:

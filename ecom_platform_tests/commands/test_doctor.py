@@ -93,7 +93,7 @@ def test_a_bad_setting_is_found(monkeypatch: pytest.MonkeyPatch, command: Call) 
             ["database shop at 127.0.0.1:1 cannot be connected to", "Check that the server runs"],
         ),
         ("ECOM_LAKE", "/dev/null/lake", ["/dev/null/lake cannot be", "set ECOM_LAKE to another"]),
-        ("ECOM_LAKE", "gs://bucket/lake", ["ECOM_LAKE=gs://bucket/lake is neither"]),
+        ("ECOM_LAKE", "gs://bucket/lake", ["gs://bucket/lake is neither", "Set ECOM_LAKE"]),
         ("DAGSTER_HOME", "", ["DAGSTER_HOME is not set", "Set DAGSTER_HOME to a folder"]),
         ("DAGSTER_HOME", "/no/such/home", ["/no/such/home", "a folder that exists"]),
         ("ECOM_ALERT_SLACK_WEBHOOK", "http://127.0.0.1:1/hush", ["The Slack webhook does not"]),
