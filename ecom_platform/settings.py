@@ -212,8 +212,9 @@ class Settings(AlertSettings):
     engine: Literal["duckdb"] = Field(default="duckdb", description="What runs the SQL.")
     engine_memory: str = Field(
         default="2GB",
-        pattern=r"^\d+(\.\d+)?\s?[KMG]i?B$",
-        description="Memory of the engine; beyond it, it spills to scratch.",
+        pattern=r"^(\d+(\.\d+)?\s?[KMG]i?B|[1-9]\d?%)$",
+        description="Memory of the engine, as `2GB` or as the share of the machine's or container's "
+        "that `50%` is; beyond it, it spills to scratch.",
     )
     engine_threads: int | None = Field(
         default=None, ge=1, description="Threads of the engine. Unset: one for each core."

@@ -37,6 +37,14 @@ mutation Backfill($params: LaunchBackfillParams!) {
   }
 }
 """
+LOG_FILES = """
+query Files($run: ID!) {
+  runOrError(runId: $run) {
+    ... on Run { eventConnection { events { ... on LogsCapturedEvent { fileKey } } } }
+  }
+}
+"""
+LOGS = "query Logs($key: [String!]!) { capturedLogs(logKey: $key) { stdout stderr } }"
 ASSETS = "{ assetNodes { assetKey { path } isPartitioned isExecutable } }"
 
 
@@ -108,6 +116,13 @@ class Stack:
             return False
         return True
 
+    def output(self, run: str) -> str:
+        """Return what the web page shows of what a run has printed."""
+        events = self.ui.ask(LOG_FILES, run=run)["runOrError"]["eventConnection"]["events"]
+        [file] = {event["fileKey"] for event in events if "fileKey" in event}
+        logs = self.ui.ask(LOGS, key=[run, "compute_logs", file])["capturedLogs"]
+        return f"{logs['stdout']}{logs['stderr']}"
+
     def written(self, days: list[date]) -> int:
         """Return how many objects of these days are in the lake."""
         marks = tuple(f"date={day}/" for day in days)
@@ -156,6 +171,7 @@ def deployed(folder: Path, dagster_database: str, **settings: str) -> Iterator[S
             "DAGSTER_POSTGRES_SECRET": _secret(services, dagster_database),
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
+            "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR": "1",
             "ECOM_COMPUTE_LOGS_BUCKET": "logs",
             "ECOM_CODE_SERVER_HOST": "127.0.0.1",
             "ECOM_DAGSTER_URL": "https://dagster.example.com",

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 FIRST = date(2024, 3, 1)
 DAYS = [FIRST + timedelta(days=number) for number in range(12)]
 EARLY, LATE, LATEST = DAYS[:5], DAYS[5:10], DAYS[10:]
+#: What RunTask takes as overrides.
+MOST_CHARACTERS = 8192
 #: A day whose orders cannot be read: it fails, and people are told.
 BAD = DAYS[2]
 
@@ -119,7 +121,9 @@ def test_a_backfill_goes_by_the_queue_and_a_task_into_the_lake_and_people_are_to
     assert_right(shop, settings, [day for day in EARLY if day > BAD])
 
     [task] = stack.ecs.tasks()
-    assert len(json.dumps(task.overrides)) < 8192
+    assert len(json.dumps(task.overrides)) < MOST_CHARACTERS
+    assert "STEP_SUCCESS - Finished execution of step" in stack.output(task.started_by)
+    assert any(task.started_by in key for key in stack.cloud.versions("logs", "runs/"))
     told: list[str] = []
     wait_until(lambda: bool(told.extend(stack.cloud.alerts()) or told[1:]), "alerts")
     assert [text for text in told if f"{BAD}" in text and "30 of 30 rows" in text]
@@ -138,10 +142,13 @@ def test_whatever_dies_nothing_is_lost_and_nothing_doubled(
     objects = draw.randrange(60)
     wait_until(lambda: stack.written(LATE) > objects, f"{objects} objects")
     stack.ecs.kill(task)
-    for role in draw.sample(["daemon", "code-server"], 2):
-        time.sleep(draw.random() * 5)
+    time.sleep(draw.random() * 5)
+    roles = draw.sample(["daemon", "code-server"], 2)
+    for role in roles:
         stack.kill(role)
+    for role in roles:
         stack.start(role)
+        time.sleep(draw.random() * 20)
     assert stack.ui.finished_run(task.started_by) == "SUCCESS"
     status, runs = stack.ui.finished_backfill(backfill)
     assert (status, len(runs)) == ("COMPLETED_SUCCESS", 1)
@@ -173,3 +180,8 @@ def test_a_daemon_that_dies_as_it_starts_a_task_starts_no_second(
     assert [run.status for run in runs] == ["SUCCESS"]
     assert len(stack.ecs.of_run(stack.ecs.tasks()[-1].started_by)) == 1
     assert_right(shop, settings, LATEST)
+
+
+def test_processes_end_soon_when_they_are_told_to(stack: Stack) -> None:
+    codes = {role: stack.stop(role) for role in ("daemon", "webserver", "code-server")}
+    assert codes == {"daemon": 0, "webserver": 0, "code-server": 0}
