@@ -127,7 +127,7 @@ def _services(ecs: Any, cluster: str) -> Iterator[Finding]:
         )
         yield from _says(
             "services", good=running >= wanted > 0, fact=f"{name} has {running} of {wanted} tasks",
-            advice="See the events of the service, and docs/runbooks/services.md.",
+            advice="See the events of the service, and docs/runbooks/aws-alarms.md.",
         )  # fmt: skip
         if "daemon" in name and wanted > 1:
             advice = "Set its desired count to 1: two daemons launch runs twice."

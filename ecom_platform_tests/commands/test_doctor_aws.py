@@ -122,7 +122,7 @@ class Deployment:
     def put_alarm(self, state: str) -> None:
         """Make the alarm, in some state."""
         client("cloudwatch").put_metric_alarm(
-            AlarmName=self.prefix, AlarmDescription="See docs/runbooks/services.md.",
+            AlarmName=self.prefix, AlarmDescription="See docs/runbooks/aws-alarms.md.",
             Namespace="Shop", MetricName="Heartbeat", Statistic="Sum", Period=300,
             EvaluationPeriods=3, Threshold=1, ComparisonOperator="LessThanThreshold",
             AlarmActions=[self.topic],

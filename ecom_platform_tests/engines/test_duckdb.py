@@ -107,6 +107,17 @@ def test_more_than_fits_in_memory_is_spilled_to_scratch(tmp_path: Path) -> None:
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+def test_memory_may_be_a_share_of_what_there_is(tmp_path: Path) -> None:
+    limits: list[float] = []
+    for share in ("20%", "40%"):
+        with engine(tmp_path, engine_memory=share).connect() as connection:
+            query = "SELECT value FROM duckdb_settings() WHERE name = 'memory_limit'"
+            ((limit,),) = connection.execute(query).fetchall()
+        number, unit = limit.split()
+        limits.append(float(number) * {"MiB": 1, "GiB": 1024}[unit])
+    assert limits[1] == pytest.approx(2 * limits[0], rel=0.05)
+
+
 def test_what_cannot_be_done_in_the_memory_says_which_setting_to_raise(tmp_path: Path) -> None:
     with (
         engine(tmp_path, engine_memory="20MB", engine_threads=1).connect() as connection,

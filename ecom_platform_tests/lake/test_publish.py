@@ -108,6 +108,29 @@ def test_s3_itself_knows_the_facts(bucket: str) -> None:
     assert head["Metadata"]["ecom-rows"] == "2"
 
 
+def test_a_version_of_before_can_be_restored_and_replaced_again(bucket: str) -> None:
+    """As docs/runbooks/restore-a-partition.md says."""
+    import boto3
+
+    client = boto3.client("s3", region_name="us-east-1")
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    address, key = f"s3://{bucket}", f"metrics/sales/date={FIRST}/data.parquet"
+    before = Run(address)
+    before.publish(TWO_DAYS)
+    rows, facts = before.rows(), before.stat(FIRST).metadata
+    wrong = sales("1, 'north', 99.00, '2024-01-01 09:30:00Z'")
+    assert Run(address).changed(wrong, [FIRST]) == [True]
+
+    _, wanted = client.list_object_versions(Bucket=bucket, Prefix=key)["Versions"]
+    source = f"{bucket}/{key}?versionId={wanted['VersionId']}"
+    client.copy_object(Bucket=bucket, Key=key, CopySource=source)
+    after = Run(address)
+    assert after.rows() == rows
+    assert after.stat(FIRST).metadata == facts
+    assert not any(after.changed(TWO_DAYS))
+    assert after.changed(wrong, [FIRST]) == [True]
+
+
 def test_files_are_zstd_and_sorted_by_key_however_large(tmp_path: Path) -> None:
     run = Run(str(tmp_path / "lake"))
     many = 300_000
