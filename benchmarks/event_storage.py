@@ -1,4 +1,7 @@
-"""What one event costs: Dagster's own SQLite event log beside ours, which keeps connections.
+"""What one event costs: Dagster's own event logs beside ours, which keep connections.
+
+In SQLite, and in PostgreSQL over a socket of this machine: without TLS and without a network,
+which make each new connection dearer.
 
 Run: python benchmarks/event_storage.py [EVENTS]
 """
@@ -10,11 +13,18 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import dagster as dg
+import psycopg
 from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent, DagsterEventType
 
 from ecom_platform.commands.run import INSTANCE
+from ecom_platform.sources.embedded_postgres import embedded_postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KEY = dg.AssetKey(["metrics", "total_revenue"])
 
@@ -66,19 +76,55 @@ def event(kind: str, partition: str) -> DagsterEvent:
     return DagsterEvent(of_type.value, "empty", step_key="nothing", event_specific_data=data)
 
 
-def main() -> None:
-    """Measure both, in turns, and print milliseconds an event and their ratio."""
-    events = int(sys.argv[1]) if len(sys.argv) > 1 else 300
+def compare(name: str, instances: Callable[[], tuple[str, str]], events: int) -> None:
+    """Measure two instances, in turns, and print milliseconds an event and their ratio.
+
+    Args:
+        name: Of what they store events in.
+        instances: Makes the `dagster.yaml` of Dagster's own and of ours, on empty storage.
+        events: Of each kind.
+    """
     rounds: list[tuple[dict[str, float], dict[str, float]]] = []
     for _ in range(3):
         with tempfile.TemporaryDirectory() as own, tempfile.TemporaryDirectory() as kept:
-            (Path(own) / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-            (Path(kept) / "dagster.yaml").write_text(INSTANCE)
+            for home, instance in zip((own, kept), instances(), strict=True):
+                (Path(home) / "dagster.yaml").write_text(instance)
             rounds.append((seconds(Path(own), events), seconds(Path(kept), events)))
-    print(f"{'event':14} {'Dagster ms':>11} {'kept ms':>9} {'ratio':>6}   (medians of 3 rounds)")
     for kind in rounds[0][0]:
         own, kept = (sorted(r[side][kind] for r in rounds)[1] / events * 1000 for side in (0, 1))
-        print(f"{kind:14} {own:11.2f} {kept:9.2f} {own / kept:6.1f}")
+        print(f"{name:11} {kind:14} {own:11.2f} {kept:9.2f} {own / kept:6.1f}")
+
+
+def in_postgres(server: str) -> tuple[str, str]:
+    """Make two databases, and the instances that store in them."""
+    instances: list[str] = []
+    for storage in (
+        "postgres: {{postgres_url: '{}'}}",
+        (
+            "custom: {{module: ecom_platform.instance.postgres, class: PostgresStorage, "
+            "config: {{postgres_url: '{}'}}}}"
+        ),
+    ):
+        name = f"events_{uuid4().hex}"
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"create database {name}")
+        url = server.replace("postgresql:", "postgresql+psycopg2:").replace(
+            "/postgres?", f"/{name}?"
+        )
+        instances.append(f"storage: {{{storage.format(url)}}}\ntelemetry: {{enabled: false}}\n")
+    return instances[0], instances[1]
+
+
+def main() -> None:
+    """Measure both kinds of storage."""
+    events = int(sys.argv[1]) if len(sys.argv) > 1 else 300
+    print(f"{'storage':11} {'event':14} {'Dagster ms':>11} {'kept ms':>9} {'ratio':>6}   (medians)")
+    compare("SQLite", lambda: ("telemetry: {enabled: false}\n", INSTANCE), events)
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        embedded_postgres(Path(folder)) as server,
+    ):
+        compare("PostgreSQL", lambda: in_postgres(server), events)
 
 
 if __name__ == "__main__":

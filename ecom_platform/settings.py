@@ -213,8 +213,8 @@ class Settings(AlertSettings):
     engine_memory: str = Field(
         default="2GB",
         pattern=r"^(\d+(\.\d+)?\s?[KMG]i?B|[1-9]\d?%)$",
-        description="Memory of the engine, as `2GB` or as the share of the machine's or container's "
-        "that `50%` is; beyond it, it spills to scratch.",
+        description="Memory of the engine, as `2GB`, or as a share of the machine's or the "
+        "container's, as `50%`; beyond it, it spills to scratch.",
     )
     engine_threads: int | None = Field(
         default=None, ge=1, description="Threads of the engine. Unset: one for each core."

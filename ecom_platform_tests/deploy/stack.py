@@ -37,6 +37,13 @@ mutation Backfill($params: LaunchBackfillParams!) {
   }
 }
 """
+JOB = """
+mutation Job($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
+  }
+}
+"""
 LOG_FILES = """
 query Files($run: ID!) {
   runOrError(runId: $run) {
@@ -115,6 +122,20 @@ class Stack:
         except URLError:
             return False
         return True
+
+    def make_quality_page(self) -> str:
+        """Launch the one part of the morning that needs no days before; return its run's id."""
+        selector = {
+            "repositoryLocationName": "ecom_platform",
+            "repositoryName": "__repository__",
+            "jobName": "morning_pages",
+            "assetSelection": [{"path": ["dashboards", "quality"]}],
+            "assetCheckSelection": [],
+        }
+        params = {"selector": selector, "runConfigData": {}}
+        answer = self.ui.ask(JOB, params=params)["launchRun"]
+        assert answer["__typename"] == "LaunchRunSuccess", answer
+        return answer["run"]["runId"]
 
     def output(self, run: str) -> str:
         """Return what the web page shows of what a run has printed."""

@@ -124,9 +124,16 @@ def test_a_backfill_goes_by_the_queue_and_a_task_into_the_lake_and_people_are_to
     assert len(json.dumps(task.overrides)) < MOST_CHARACTERS
     assert "STEP_SUCCESS - Finished execution of step" in stack.output(task.started_by)
     assert any(task.started_by in key for key in stack.cloud.versions("logs", "runs/"))
+    pages = stack.make_quality_page()
     told: list[str] = []
-    wait_until(lambda: bool(told.extend(stack.cloud.alerts()) or told[1:]), "alerts")
-    assert [text for text in told if f"{BAD}" in text and "30 of 30 rows" in text]
+
+    def is_told() -> bool:
+        told.extend(stack.cloud.alerts())
+        return any(str(BAD) in text and "30 of 30 rows" in text for text in told)
+
+    wait_until(is_told, "the alert of the day that failed")
+    assert stack.ui.finished_run(pages) == "SUCCESS", stack.output(pages)
+    assert stack.cloud.versions("dashboards", "") == {"quality/index.html": 1}
 
 
 def test_whatever_dies_nothing_is_lost_and_nothing_doubled(
