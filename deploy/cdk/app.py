@@ -1,0 +1,64 @@
+"""The app that the CDK's command line runs: the stacks of one environment.
+
+Context: `environment` names the file in environments/, `image_tag` the image that is deployed.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from aws_cdk import App, Environment, Tags, Validations
+from cdk_nag import AwsSolutionsChecks
+
+from deploy.cdk.config import ConfigError, load_config
+from deploy.cdk.data_stack import DataStack
+from deploy.cdk.services_stack import ServicesStack
+
+#: How the CDK should behave where it has learnt better since its second version came out.
+FLAGS = {
+    "@aws-cdk/aws-iam:minimizePolicies": True,
+    "@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy": True,
+    "@aws-cdk/core:checkSecretUsage": True,
+}
+
+
+def build(app: App) -> None:
+    """Add the stacks of the environment that the context names.
+
+    Raises:
+        ConfigError: The context lacks something, or the environment's file is wrong.
+    """
+    environment = app.node.try_get_context("environment")
+    image_tag = app.node.try_get_context("image_tag")
+    if not environment:
+        raise ConfigError("No environment is chosen.", hint="Add -c environment=staging.")
+    if not image_tag:
+        raise ConfigError(
+            "No image is chosen.", hint="Add -c image_tag=TAG, a tag that was pushed."
+        )
+    config = load_config(environment)
+    name = f"ecom-platform-{environment}"
+    # Without an account: what is made is the same whoever looks at it, and nothing is asked.
+    env = Environment(region=config.region)
+    data = DataStack(app, name, config=config, env=env)
+    ServicesStack(
+        app,
+        name,
+        environment=environment,
+        config=config,
+        data=data,
+        image_tag=image_tag,
+        env=env,
+    )
+    Tags.of(app).add("project", "ecom-platform")
+    Tags.of(app).add("environment", environment)
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+
+
+if __name__ == "__main__":
+    application = App(context=FLAGS)
+    try:
+        build(application)
+    except ConfigError as error:
+        sys.exit(str(error))
+    application.synth()
