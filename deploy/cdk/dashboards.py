@@ -17,8 +17,8 @@ from constructs import Construct
 from deploy.cdk.acknowledgements import acknowledge, acknowledge_wildcard
 
 if TYPE_CHECKING:
-    from deploy.cdk.config import Config
     from deploy.cdk.data_stack import DataStack
+    from deploy.cdk.options import Config
 
 LOGIN = Path(__file__).parent / "login"
 
@@ -69,7 +69,7 @@ class Dashboards(Construct):
                 compress=True,
                 edge_lambdas=[
                     cloudfront.EdgeLambda(
-                        function_version=self._login(name).current_version,
+                        function_version=self._login(name, data.login_role).current_version,
                         event_type=cloudfront.LambdaEdgeEventType.ORIGIN_REQUEST,
                     )
                 ],
@@ -129,30 +129,7 @@ class Dashboards(Construct):
             ),
         )
 
-    def _login(self, name: str) -> cloudfront.experimental.EdgeFunction:
-        stack = Stack.of(self)
-        logs = (
-            f"arn:{stack.partition}:logs:*:{stack.account}:"
-            f"log-group:/aws/lambda/us-east-1.{name}-login:*"
-        )
-        role = iam.Role(
-            self,
-            "LoginRole",
-            description="The login at the edge: writes its log, and nothing else",
-            assumed_by=iam.CompositePrincipal(
-                iam.ServicePrincipal("lambda.amazonaws.com"),
-                iam.ServicePrincipal("edgelambda.amazonaws.com"),
-            ),
-        )
-        role.add_to_policy(
-            iam.PolicyStatement(
-                actions=["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
-                resources=[logs],
-            )
-        )
-        acknowledge_wildcard(
-            role, [logs], "It runs, and logs, in whatever region its visitor is near to."
-        )
+    def _login(self, name: str, role: iam.IRole) -> cloudfront.experimental.EdgeFunction:
         return cloudfront.experimental.EdgeFunction(
             self,
             "Login",
@@ -166,3 +143,36 @@ class Dashboards(Construct):
             memory_size=256,
             timeout=Duration.seconds(15),
         )
+
+
+def login_role(scope: Construct, construct_id: str, *, name: str) -> iam.Role:
+    """Make the role of the login at the edge: it writes its log, and nothing else.
+
+    It stands in the first stack, because the function stands in a stack of its own where the
+    region is not us-east-1, and that one is made before the one that has the rest.
+    """
+    stack = Stack.of(scope)
+    role = iam.Role(
+        scope,
+        construct_id,
+        role_name=f"{name}-login",
+        description="The login at the edge: writes its log",
+        assumed_by=iam.CompositePrincipal(
+            iam.ServicePrincipal("lambda.amazonaws.com"),
+            iam.ServicePrincipal("edgelambda.amazonaws.com"),
+        ),
+    )
+    logs = (
+        f"arn:{stack.partition}:logs:*:{stack.account}:"
+        f"log-group:/aws/lambda/us-east-1.{name}-login:*"
+    )
+    role.add_to_policy(
+        iam.PolicyStatement(
+            actions=["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
+            resources=[logs],
+        )
+    )
+    acknowledge_wildcard(
+        role, [logs], "It runs, and logs, in whatever region its visitor is near to."
+    )
+    return role

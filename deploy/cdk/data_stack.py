@@ -8,6 +8,7 @@ from aws_cdk import CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_secretsmanager as secretsmanager
 
 from deploy.cdk.acknowledgements import acknowledge
+from deploy.cdk.dashboards import login_role
 from deploy.cdk.database import Database
 from deploy.cdk.deployer import Deployer
 from deploy.cdk.identity import Identity
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from aws_cdk import Environment
     from constructs import Construct
 
-    from deploy.cdk.config import Config
+    from deploy.cdk.options import Config
 
 
 class DataStack(Stack):
@@ -57,6 +58,7 @@ class DataStack(Stack):
         self.identity = Identity(
             self, "Identity", name=name, config=config, key=self.keys.operations
         )
+        self.login_role = login_role(self, "LoginRole", name=name)
         self.email_hmac_key = secretsmanager.Secret(
             self,
             "EmailHmacKey",

@@ -16,9 +16,9 @@ from deploy.cdk.network import POSTGRES_PORT
 if TYPE_CHECKING:
     from aws_cdk import aws_secretsmanager as secretsmanager
 
-    from deploy.cdk.config import Config
     from deploy.cdk.keys import Keys
     from deploy.cdk.network import Network
+    from deploy.cdk.options import Config
 
 #: Set rather than left to the size of the machine, so that an alarm can be a share of it.
 MAX_CONNECTIONS = 200

@@ -13,7 +13,7 @@ from deploy.cdk.acknowledgements import acknowledge
 if TYPE_CHECKING:
     from aws_cdk import aws_ecr as ecr
 
-    from deploy.cdk.config import Config
+    from deploy.cdk.options import Config
 
 GITHUB = "token.actions.githubusercontent.com"
 

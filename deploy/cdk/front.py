@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from aws_cdk import aws_cognito as cognito
     from aws_cdk import aws_ecs as ecs
 
-    from deploy.cdk.config import Config
     from deploy.cdk.data_stack import DataStack
+    from deploy.cdk.options import Config
 
 
 class Front(Construct):

@@ -18,7 +18,7 @@ from deploy.cdk.log_groups import log_group
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
 
-    from deploy.cdk.config import Config
+    from deploy.cdk.options import Config
 
 ENGINEERS = "engineers"
 TRIGGER = Path(__file__).parent / "groups"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
     from aws_cdk import aws_rds as rds
 
-    from deploy.cdk.config import Config
+    from deploy.cdk.options import Config
 
 RUNBOOK = "docs/runbooks/aws-alarms.md"
 GB = 1024**3

@@ -12,7 +12,7 @@ from deploy.cdk.acknowledgements import acknowledge
 if TYPE_CHECKING:
     from aws_cdk import aws_logs as logs
 
-    from deploy.cdk.config import Config
+    from deploy.cdk.options import Config
 
 DAGSTER_PORT, CODE_PORT, POSTGRES_PORT, HTTPS_PORT, HTTP_PORT = 3000, 4000, 5432, 443, 80
 

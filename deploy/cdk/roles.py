@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
     from aws_cdk import aws_sns as sns
 
-    from deploy.cdk.config import Config
     from deploy.cdk.data_stack import DataStack
     from deploy.cdk.lake_catalog import LakeCatalog
+    from deploy.cdk.options import Config
 
 READ = ("s3:GetObject",)
 WRITE = ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload")

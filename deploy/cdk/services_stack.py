@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from aws_cdk import Environment
     from constructs import Construct
 
-    from deploy.cdk.config import Config
     from deploy.cdk.data_stack import DataStack
+    from deploy.cdk.options import Config
 
 
 class ServicesStack(Stack):

@@ -15,7 +15,7 @@ from deploy.cdk.acknowledgements import acknowledge
 from deploy.cdk.keys import distributions_of_this_account
 
 if TYPE_CHECKING:
-    from deploy.cdk.config import Storage
+    from deploy.cdk.options import Storage
 
 #: Of the images that were pushed, how many are kept to go back to.
 IMAGES_KEPT = 50

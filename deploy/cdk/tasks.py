@@ -19,8 +19,8 @@ from deploy.cdk.storage import COMPUTE_LOGS, bucket_name
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from deploy.cdk.config import Config, Size
     from deploy.cdk.data_stack import DataStack
+    from deploy.cdk.options import Config, Size
 
 USER = "10001:10001"
 #: Only their security groups keep others out; a task's own address is not known before.
