@@ -6,13 +6,17 @@ Context: `environment` names the file in environments/, `image_tag` the image th
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from aws_cdk import App, Environment, Tags, Validations
 from cdk_nag import AwsSolutionsChecks
 
-from deploy.cdk.config import ConfigError, load_config
+from deploy.cdk.config import FOLDER, ConfigError, load_config
 from deploy.cdk.data_stack import DataStack
 from deploy.cdk.services_stack import ServicesStack
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: How the CDK should behave where it has learnt better since its second version came out.
 FLAGS = {
@@ -22,8 +26,12 @@ FLAGS = {
 }
 
 
-def build(app: App) -> None:
+def build(app: App, folder: Path = FOLDER) -> None:
     """Add the stacks of the environment that the context names.
+
+    Args:
+        app: What they are added to.
+        folder: Where the files of environments are.
 
     Raises:
         ConfigError: The context lacks something, or the environment's file is wrong.
@@ -36,7 +44,7 @@ def build(app: App) -> None:
         raise ConfigError(
             "No image is chosen.", hint="Add -c image_tag=TAG, a tag that was pushed."
         )
-    config = load_config(environment)
+    config = load_config(environment, folder)
     name = f"ecom-platform-{environment}"
     # Without an account: what is made is the same whoever looks at it, and nothing is asked.
     env = Environment(region=config.region)

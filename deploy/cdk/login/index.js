@@ -82,9 +82,9 @@ async function finishLogin(request, login, place) {
   const claims = await claimsOf(token, place);
   if (!claims) return refuse(place);
   const path = Buffer.from(page ?? '', 'base64url').toString();
-  // What follows the site's own name and a slash cannot lead to another site.
+  // What follows the site's own name and a slash cannot lead to another site, nor end the line.
   return redirect(
-    place.site + (path.startsWith('/') ? encodeURI(decodeURI(path)) : '/'),
+    place.site + (/^\/[!-~]*$/.test(path) ? path : '/'),
     cookie(SESSION, token, claims.exp - now()),
     cookie(LOGIN, '', 0),
   );
