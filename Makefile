@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install install-all demo dev test examples lint style types imports definitions docs \
-  reference marts marts-docs bench lock clean
+  reference marts marts-docs synth costs bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -58,6 +58,7 @@ docs: install-all ## build the docs into build/docs
 
 reference: install-all ## write docs/reference anew from the code
 	$(BIN)/python docs/generate_reference.py
+	$(BIN)/python -m deploy.cdk.reference
 
 marts: install-all ## bring what Dagster knows of dbt's marts in line with their files
 	$(BIN)/python ecom_platform/dbt/generate.py
@@ -70,6 +71,16 @@ marts-docs: install-all ## build dbt's own docs of the marts, on the lake of the
 	  --log-path build/dbt docs generate --static --target-path $(CURDIR)/build/dbt \
 	  --vars 'warehouse: $(CURDIR)/build/dbt/warehouse.duckdb'
 	@echo "See build/dbt/static_index.html"
+
+synth: install-all ## write the templates for AWS: ENVIRONMENT=staging IMAGE_TAG=1.0.0
+	rm -rf build/cdk
+	CDK_OUTDIR=build/cdk \
+	  CDK_CONTEXT_JSON='{"environment": "$(ENVIRONMENT)", "image_tag": "$(IMAGE_TAG)"}' \
+	  $(BIN)/python -m deploy.cdk.app
+	$(BIN)/cfn-lint --config-file deploy/cdk/.cfnlintrc -- build/cdk/*.template.json
+
+costs: install-all ## estimate what AWS costs in a month: ENVIRONMENT=production
+	@$(BIN)/python -m deploy.cdk.costs --environment "$(ENVIRONMENT)"
 
 bench: install-all ## measure the speed
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

@@ -23,6 +23,8 @@ FLAGS = {
     "@aws-cdk/aws-iam:minimizePolicies": True,
     "@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy": True,
     "@aws-cdk/core:checkSecretUsage": True,
+    # What the services use cannot be taken out of the data's stack beneath them.
+    "@aws-cdk/core:defaultCrossStackReferences": "strong",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration, Stack
+from aws_cdk import Acknowledgment, Duration, Stack, Validations
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
@@ -74,6 +74,12 @@ class Dashboards(Construct):
                     )
                 ],
             ),
+        )
+        Validations.of(self.distribution).acknowledge(
+            Acknowledgment(
+                id="@aws-cdk/aws-cloudfront-origins:updateImportedBucketPolicyOac",
+                reason="The bucket's policy stands in the stack of the bucket: see storage.py.",
+            )
         )
         acknowledge(
             self.distribution,

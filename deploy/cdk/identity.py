@@ -63,7 +63,7 @@ class Identity(Construct):
             {
                 "COG3": "Threat protection needs the Plus plan, paid by user. Here a second factor "
                 "is required of all, and nobody signs up by themselves.",
-                "COG8": "As COG3.",
+                "COG8": "Of the Plus plan nothing else is wanted: see COG3.",
             },
         )
         self.domain = self.pool.add_domain(

@@ -54,8 +54,8 @@ def refusal(tmp_path: Path) -> Callable[[str, str], str]:
         ),
         ("example-numbers-staging", "my-aws", "login.domain_prefix: AWS allows no aws"),
         (
-            '[pages]\ndomain = "numbers.staging.example.com"\ncertificate_arn = "arn:aws:acm:us-east',
-            '[pages]\ndomain = "numbers.staging.example.com"\ncertificate_arn = "arn:aws:acm:eu-west',
+            'numbers.staging.example.com"\ncertificate_arn = "arn:aws:acm:us-east-1',
+            'numbers.staging.example.com"\ncertificate_arn = "arn:aws:acm:eu-west-1',
             "pages.certificate_arn: String should match pattern '^arn:aws:acm:us-east-1:'",
         ),
         (
@@ -123,7 +123,7 @@ def test_every_key_is_documented() -> None:
         inner = getattr(field.annotation, "model_fields", {})
         for key, option in inner.items():
             assert option.description
-            assert f"`{table}.{key}`" in page
+            assert re.search(rf"^\| `{table}\.{key}[`.]", page, re.MULTILINE)
         if not inner:
             assert f"`{table}`" in page
 

@@ -197,12 +197,13 @@ def test_the_deploy_role_is_for_one_branch_of_one_repository(environment: Enviro
     assert all(":role/cdk-hnb659fds-" in arn for found in acting for arn in found.resources)
 
 
-def test_every_acknowledged_finding_has_a_reason() -> None:
+def test_every_acknowledged_finding_has_a_reason(tmp_path: Path) -> None:
     from aws_cdk import App
 
     from deploy.cdk.app import FLAGS, build
 
-    app = App(context=FLAGS | {"environment": "staging", "image_tag": "TAG"})
+    context = FLAGS | {"environment": "staging", "image_tag": "TAG"}
+    app = App(outdir=str(tmp_path), context=context)
     build(app)
     reasons = {
         (finding, reason)
