@@ -78,7 +78,8 @@ class Roles(Construct):
             self._use_bucket(role, LAKE, (*WRITE, *REMOVE))
             self._use_bucket(role, DASHBOARDS, (*WRITE, *REMOVE))
             self._read_source(role)
-            _allow(role, ["sns:Publish"], [topic.topic_arn])
+            # The second is how `ecom doctor` sees whether the topic is there.
+            _allow(role, ["sns:Publish", "sns:GetTopicAttributes"], [topic.topic_arn])
             _allow(role, USE_KEY, [data.keys.operations.key_arn])
             _allow(
                 role,

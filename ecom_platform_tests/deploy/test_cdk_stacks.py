@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ecom_platform.instance import DEPLOYMENT_VARIABLES
 from ecom_platform_tests.deploy.templates import (
     Environment,
     containers,
@@ -249,6 +250,7 @@ def test_tasks_are_read_only_and_nobody_is_root(environment: Environment) -> Non
 def test_each_container_is_told_what_it_must_know(environment: Environment) -> None:
     extra = {"ECOM_TIMEZONE", "ECOM_START_DATE", "ECOM_ENGINE_MEMORY", "ECOM_ALERT_SLACK_WEBHOOK"}
     told = {name: set(variables(c)) - extra for name, c in containers(environment).items()}
+    assert set(DEPLOYMENT_VARIABLES) <= COMMON
     assert told == {
         "webserver": COMMON, "read-only": COMMON, "daemon": COMMON,
         "code-server": PLATFORM, "run": PLATFORM, "erasure": PLATFORM,
