@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 FOLDER = Path(__file__).parent / "environments"
+
+ENVIRONMENT = re.compile("[a-z][a-z0-9]{0,19}")
 
 #: Set by the stack itself, or kept in Secrets Manager by it.
 OWN_SETTINGS = {
@@ -36,6 +39,11 @@ def load_config(environment: str, folder: Path = FOLDER) -> Config:
         ConfigError: There is none, or it is wrong; the message names file, key and what is wrong.
     """
     file = folder / f"{environment}.toml"
+    if not ENVIRONMENT.fullmatch(environment):
+        raise ConfigError(
+            f"{environment!r} cannot be the name of an environment.",
+            hint="It is part of the names of buckets: up to 20 small letters and digits.",
+        )
     known = ", ".join(sorted(path.stem for path in folder.glob("*.toml")))
     if not file.is_file():
         raise ConfigError(

@@ -66,7 +66,8 @@ class Dashboards(Construct):
                 cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
                 origin_request_policy=self._what_the_login_reads(name),
                 response_headers_policy=self._security_headers(name),
-                compress=True,
+                # CloudFront compresses nothing that it may not cache.
+                compress=False,
                 edge_lambdas=[
                     cloudfront.EdgeLambda(
                         function_version=self._login(name, data.login_role).current_version,

@@ -68,10 +68,11 @@ class Roles(Construct):
 
         for role in (*dagster, *platform):
             _allow(role, ["secretsmanager:GetSecretValue"], [data.database.secret.secret_arn])
-            _allow(role, USE_KEY, [data.keys.data.key_arn])
         for role in (self.webserver, self.read_only):
+            _allow(role, ["kms:Decrypt"], [data.keys.data.key_arn])
             self._use_bucket(role, COMPUTE_LOGS, READ)
         for role in (self.daemon, *platform):
+            _allow(role, USE_KEY, [data.keys.data.key_arn])
             # What a process prints, it writes there itself.
             self._use_bucket(role, COMPUTE_LOGS, WRITE)
         for role in platform:

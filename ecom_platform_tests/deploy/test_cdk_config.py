@@ -102,6 +102,12 @@ def test_an_environment_that_is_not_there_names_those_that_are() -> None:
         load_config("nowhere")
 
 
+@pytest.mark.parametrize("name", ["Production", "pre-production", "../staging", "a" * 21, ""])
+def test_an_environment_whose_name_no_bucket_may_have_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be the name of an environment"):
+        load_config(name)
+
+
 def test_the_developers_own_settings_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECOM_TIMEZONE", "Mars")
     assert load_config("staging").settings["ECOM_TIMEZONE"] == "Europe/Berlin"

@@ -100,8 +100,7 @@ def test_roles_are_passed_to_runs_alone(environment: Environment) -> None:
 
 def test_the_read_only_webserver_reads_only(environment: Environment) -> None:
     assert actions(role(environment, "read-only")) == {
-        "kms:Decrypt", "kms:GenerateDataKey", "s3:GetObject", "s3:ListBucket",
-        "secretsmanager:GetSecretValue",
+        "kms:Decrypt", "s3:GetObject", "s3:ListBucket", "secretsmanager:GetSecretValue",
     }  # fmt: skip
 
 
