@@ -25,33 +25,30 @@ class Keys(Construct):
             )
         )
         self.operations = self._key("Operations", "Logs and alarms")
-        for service, condition in (
-            (
-                f"logs.{stack.region}.amazonaws.com",
-                {
-                    "ArnLike": {
-                        "kms:EncryptionContext:aws:logs:arn": stack.format_arn(
-                            service="logs", resource="*"
-                        )
-                    }
-                },
-            ),
-            (
-                "cloudwatch.amazonaws.com",
-                {"StringEquals": {"aws:SourceAccount": stack.account}},
-            ),
-            ("budgets.amazonaws.com", {"StringEquals": {"aws:SourceAccount": stack.account}}),
-        ):
-            self.operations.add_to_resource_policy(
-                iam.PolicyStatement(
-                    principals=[iam.ServicePrincipal(service)],
-                    actions=["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
-                    if service.startswith("logs")
-                    else ["kms:Decrypt", "kms:GenerateDataKey*"],
-                    resources=["*"],
-                    conditions=condition,
-                )
+        logs = {
+            "kms:EncryptionContext:aws:logs:arn": stack.format_arn(service="logs", resource="*")
+        }
+        self._let_write(
+            f"logs.{stack.region}.amazonaws.com",
+            {"ArnLike": logs},
+            "kms:DescribeKey",
+            "kms:Encrypt",
+            "kms:ReEncrypt*",
+        )
+        for service in ("cloudwatch", "budgets"):
+            ours = {"StringEquals": {"aws:SourceAccount": stack.account}}
+            self._let_write(f"{service}.amazonaws.com", ours)
+
+    def _let_write(self, service: str, conditions: dict[str, object], *more: str) -> None:
+        """Let a service of AWS write what the operations' key encrypts."""
+        self.operations.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal(service)],
+                actions=["kms:Decrypt", "kms:GenerateDataKey*", *more],
+                resources=["*"],
+                conditions=conditions,
             )
+        )
 
     def _key(self, name: str, what: str) -> kms.Key:
         return kms.Key(
