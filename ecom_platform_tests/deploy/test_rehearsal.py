@@ -15,6 +15,7 @@ import pytest
 from ecom_platform.settings import Settings
 from ecom_platform_tests.comparisons import assert_metrics_equal
 from ecom_platform_tests.deploy.stack import Stack, deployed
+from ecom_platform_tests.deploy.templates import Environment, actions, role
 from ecom_platform_tests.oracle import Customer, Order, Payment, Shop, metrics
 from ecom_platform_tests.shop_writers import write_shop
 from ecom_platform_tests.sources.postgres_database import Database
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 FIRST = date(2024, 3, 1)
 DAYS = [FIRST + timedelta(days=number) for number in range(12)]
 EARLY, LATE, LATEST = DAYS[:5], DAYS[5:10], DAYS[10:]
+#: Task -> the access key that tells who asks.
+ROLES = {
+    "webserver": "webserver", "daemon": "daemon", "code-server": "codeserver", "run": "run",
+}  # fmt: skip
 #: What RunTask takes as overrides.
 MOST_CHARACTERS = 8192
 #: A day whose orders cannot be read: it fails, and people are told.
@@ -151,10 +156,10 @@ def test_whatever_dies_nothing_is_lost_and_nothing_doubled(
     stack.ecs.kill(task)
     time.sleep(draw.random() * 5)
     roles = draw.sample(["daemon", "code-server"], 2)
-    for role in roles:
-        stack.kill(role)
-    for role in roles:
-        stack.start(role)
+    for process in roles:
+        stack.kill(process)
+    for process in roles:
+        stack.start(process)
         time.sleep(draw.random() * 20)
     assert stack.ui.finished_run(task.started_by) == "SUCCESS"
     status, runs = stack.ui.finished_backfill(backfill)
@@ -187,6 +192,26 @@ def test_a_daemon_that_dies_as_it_starts_a_task_starts_no_second(
     assert [run.status for run in runs] == ["SUCCESS"]
     assert len(stack.ecs.of_run(stack.ecs.tasks()[-1].started_by)) == 1
     assert_right(shop, settings, LATEST)
+
+
+def test_no_role_has_asked_for_more_than_its_policy_allows(
+    stack: Stack, templates: dict[str, Environment]
+) -> None:
+    asked = {
+        task: {action.split()[0] for action in stack.cloud.actions[key]}
+        for task, key in ROLES.items()
+    }
+    assert asked["daemon"] >= {"ecs:RunTask", "ecs:ListTasks", "secretsmanager:GetSecretValue"}
+    assert asked["run"] >= {"s3:PutObject", "s3:GetObject", "s3:ListBucket"}
+    assert asked["code-server"] >= {"sns:Publish", "cloudwatch:PutMetricData"}
+    for task, actions_asked in asked.items():
+        assert actions_asked - actions(role(templates["production"], task)) == set(), task
+    touched = {
+        task: {action.split()[1] for action in stack.cloud.actions[key] if " " in action}
+        for task, key in ROLES.items()
+    }
+    assert touched["webserver"] == {"logs"}
+    assert not touched["daemon"]
 
 
 def test_processes_end_soon_when_they_are_told_to(stack: Stack) -> None:
