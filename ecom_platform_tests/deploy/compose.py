@@ -14,7 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
-from ecom_platform_tests.deploy.stack import ASSETS, BACKFILL
+from ecom_platform.automation.jobs import DAILY_REFRESH
+from ecom_platform.settings import CODE_LOCATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,6 +27,13 @@ COMPOSE = (FOLDER / "compose.yaml").read_text()
 EXAMPLE = (FOLDER / "compose" / ".env.example").read_text()
 #: `${NAME}`, `${NAME:-default}` and `${NAME:?}`.
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*)|:\?)?}")
+LAUNCH = """
+mutation Launch($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
+  }
+}
+"""
 
 
 @dataclass(frozen=True)
@@ -87,15 +95,20 @@ def services(
     }
 
 
-def backfill(ui: DagsterUI, day: str) -> str:
-    """Make a day of all datasets that do not look back on others; return how that ended."""
-    nodes = ui.ask(ASSETS)["assetNodes"]
-    made = [n["assetKey"] for n in nodes if n["isPartitioned"] and n["isExecutable"]]
-    assets = [key for key in made if "customer_retention_rate" not in key["path"]]
-    params = {"assetSelection": assets, "partitionNames": [day]}
-    answer = ui.ask(BACKFILL, params=params)["launchPartitionBackfill"]
-    assert answer["__typename"] == "LaunchBackfillSuccess", answer
-    return ui.finished_backfill(answer["backfillId"])[0]
+def make_day(ui: DagsterUI, day: str) -> str:
+    """Have Dagster make a day of all datasets, by its queue; return how the run ended."""
+    span = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+    params = {
+        "selector": {
+            "repositoryLocationName": CODE_LOCATION,
+            "repositoryName": "__repository__",
+            "jobName": DAILY_REFRESH,
+        },
+        "executionMetadata": {"tags": [{"key": key, "value": day} for key in span]},
+    }
+    answer = ui.ask(LAUNCH, params=params)["launchRun"]
+    assert answer["__typename"] == "LaunchRunSuccess", answer
+    return ui.finished_run(answer["run"]["runId"])
 
 
 def free_port() -> int:
