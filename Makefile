@@ -44,6 +44,10 @@ style: install-all
 	$(BIN)/ruff format --check
 	$(BIN)/sqlfluff lint --quiet ecom_platform/dbt
 	$(BIN)/hadolint deploy/Dockerfile
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows \
+	  deploy/ci/github-actions.yaml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.gitlab-ci deploy/ci/gitlab-ci.yaml
 
 types: install-all
 	$(BIN)/pyright
@@ -100,7 +104,7 @@ image: ## build the container image with Docker: IMAGE=, IMAGE_TAG=, PIP_CONF=
 	  $(if $(PIP_CONF),--secret id=pip$(comma)src=$(PIP_CONF)) $(ARGS) .
 
 image-check: install-all ## build the image without Docker and start each role (root, Debian)
-	@$(BIN)/python -m pytest -m image --durations=0 --durations-min=0.5 $(ARGS)
+	@$(BIN)/python -m pytest -m image -s $(ARGS)
 
 sbom: install-all ## list what is in the image, as CycloneDX, in build/sbom.json
 	@mkdir -p build

@@ -6,8 +6,10 @@ import asyncio
 import re
 import socket
 import threading
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -18,7 +20,7 @@ from ecom_platform.automation.jobs import DAILY_REFRESH
 from ecom_platform.settings import CODE_LOCATION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from ecom_platform_tests.ui.dagster_ui import DagsterUI
 
@@ -123,30 +125,37 @@ def by_tcp(postgres: str) -> Iterator[int]:
     """Lead a port of this machine to the socket of an embedded server, while the block is open."""
     query = parse_qs(urlsplit(postgres).query)
     path = f"{query['host'][0]}/.s.PGSQL.{query['port'][0]}"
-    loop = asyncio.new_event_loop()
+    opened: Future[tuple[int, Callable[[], object]]] = Future()
 
     async def carry(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        while data := await source.read(65536):
-            target.write(data)
-            await target.drain()
+        with suppress(OSError):
+            while data := await source.read(65536):
+                target.write(data)
+                await target.drain()
         target.close()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server_reader, server_writer = await asyncio.open_unix_connection(path)
-        await asyncio.gather(
-            carry(reader, server_writer), carry(server_reader, writer), return_exceptions=True
-        )
+        try:
+            await asyncio.gather(carry(reader, server_writer), carry(server_reader, writer))
+        finally:
+            for end in (writer, server_writer):
+                end.close()
+                with suppress(OSError):
+                    await end.wait_closed()
 
-    server = loop.run_until_complete(asyncio.start_server(connected, "127.0.0.1", 0))
-    thread = threading.Thread(target=loop.run_forever)
+    async def serve() -> None:
+        ended, loop = asyncio.Event(), asyncio.get_running_loop()
+        async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            opened.set_result((port, partial(loop.call_soon_threadsafe, ended.set)))
+            await ended.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
+    port, end = opened.result()
     try:
-        yield server.sockets[0].getsockname()[1]
+        yield port
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        end()
         thread.join()
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        server.close()
-        loop.run_until_complete(asyncio.sleep(0))
-        loop.close()
