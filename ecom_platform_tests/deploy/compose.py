@@ -145,11 +145,12 @@ def by_tcp(postgres: str) -> Iterator[int]:
                     await end.wait_closed()
 
     async def serve() -> None:
-        ended, loop = asyncio.Event(), asyncio.get_running_loop()
-        async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            opened.set_result((port, partial(loop.call_soon_threadsafe, ended.set)))
-            await ended.wait()
+        ended = asyncio.Event()
+        server = await asyncio.start_server(connected, "127.0.0.1", 0)
+        end = partial(asyncio.get_running_loop().call_soon_threadsafe, ended.set)
+        opened.set_result((server.sockets[0].getsockname()[1], end))
+        await ended.wait()
+        server.close()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()

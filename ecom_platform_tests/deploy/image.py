@@ -79,7 +79,10 @@ class Container:
 
     def wait(self, seconds: float) -> int:
         """Wait for its end; return its exit code."""
-        return self.unshared.wait(seconds)
+        try:
+            return self.unshared.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"Not ended after {seconds} s:\n{self.log}") from None
 
     def stop(self, seconds: float) -> int:
         """End it as an engine does, by a signal to process 1; return its exit code."""
