@@ -135,7 +135,9 @@ class Image:
                     *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
                     *("sh", "-c", START, "sh", str(self.root)),
                     *(str(part) for to, of in {**given, **mounts}.items() for part in (of, to)),
-                    *("--", "env", "-i", "-C", self.config["WorkingDir"], *variables),
+                    # Behind a shell's `&`, SIGINT is ignored, and by Dagster SIGTERM too.
+                    *("--", "env", "--default-signal=INT", "-C", self.config["WorkingDir"]),
+                    *("-i", *variables),
                     *(*DROP, *command),
                 ],
                 stdin=subprocess.DEVNULL,

@@ -200,10 +200,13 @@ def processes(postgres: str, tmp_path: Path) -> Iterator[Processes]:
         connection.execute("create database dagster owner dagster")
     with by_tcp(postgres) as port:
         found = Processes(tmp_path, port)
+        # Behind a shell's `&`, SIGINT is ignored, and by Dagster SIGTERM too.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             yield found
         finally:
             found.kill()
+            signal.signal(signal.SIGINT, before)
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute("drop database dagster with (force)")
         connection.execute("drop role dagster")
