@@ -26,7 +26,7 @@ from ecom_platform_tests.deploy.compose import (
     by_tcp,
     compose,
     free_port,
-    make_day,
+    launch_day,
     services,
     variables,
 )
@@ -181,11 +181,10 @@ class Processes:
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
-    def stop(self) -> dict[str, int]:
-        """End them as Docker does; return their exit codes."""
-        for process in self._running.values():
-            process.send_signal(signal.SIGTERM)
-        return {name: process.wait(30) for name, process in self._running.items()}
+    def stop(self, name: str) -> int:
+        """End one as Docker does; return its exit code."""
+        self._running[name].send_signal(signal.SIGTERM)
+        return self._running[name].wait(60)
 
     def kill(self) -> None:
         for process in self._running.values():
@@ -212,15 +211,21 @@ def processes(postgres: str, tmp_path: Path) -> Iterator[Processes]:
         connection.execute("drop role dagster")
 
 
-def test_the_commands_of_the_file_make_a_day_and_end_when_asked(processes: Processes) -> None:
+def test_the_commands_of_the_file_make_a_day_and_the_code_server_ends_after_its_run(
+    processes: Processes,
+) -> None:
     assert processes.start("migrate").wait(60) == 0, processes.log("migrate")
     processes.started("code-server")
     processes.started("daemon")
     processes.started("webserver")
-    assert make_day(processes.ui, str(DAY)) == "SUCCESS"
+    run = launch_day(processes.ui, str(DAY))
+    wait_until(lambda: processes.ui.run_status(run) != "QUEUED", "the queue")
+    wait_until(lambda: processes.ui.run_status(run) != "STARTING", "the run")
+    assert processes.stop("code-server") == 0
+    assert processes.ui.run_status(run) == "SUCCESS"
 
     settings = Settings(_env_file=None, lake=str(processes.folder / "data/lake"), start_date=DAY)
     assert_metrics_equal(settings, [DAY], metrics(SHOP, settings, [DAY]))
     logs = [path for path in (processes.folder / "data/logs").rglob("*") if path.is_file()]
     assert logs
-    assert set(processes.stop().values()) == {0}
+    assert processes.stop("daemon") == processes.stop("webserver") == 0

@@ -16,7 +16,7 @@ import pytest
 
 from ecom_platform.settings import Settings
 from ecom_platform_tests.comparisons import assert_metrics_equal
-from ecom_platform_tests.deploy.compose import FOLDER, by_tcp, free_port, make_day, services
+from ecom_platform_tests.deploy.compose import FOLDER, by_tcp, free_port, launch_day, services
 from ecom_platform_tests.deploy.image import USER, Container, Image, image
 from ecom_platform_tests.deploy.test_compose import DAY, ENV, SHOP
 from ecom_platform_tests.oracle import metrics
@@ -181,6 +181,18 @@ def test_all_bytecode_is_there(built: Image) -> None:
             assert compiled.exists(), module
 
 
+def test_what_the_instance_on_aws_names_is_in_the_image(built: Image) -> None:
+    load = """
+import importlib, yaml
+named = yaml.safe_load(open("/opt/dagster/dagster.yaml"))
+for part in (named["storage"]["custom"], named["compute_logs"], named["run_launcher"]):
+    print(getattr(importlib.import_module(part["module"]), part["class"]).__name__)
+"""
+    container = built.start(["python", "-c", load], {}, {})
+    assert container.wait(60) == 0
+    assert "EcsLauncher" in container.log.splitlines()
+
+
 def test_nothing_but_tmp_and_the_volumes_can_be_written(stack: Stack) -> None:
     asked = """
 import os
@@ -219,7 +231,7 @@ def test_the_read_only_page_refuses_a_change(stack: Stack) -> None:
 
 def test_a_run_goes_by_the_queue_to_the_code_server_and_publishes(stack: Stack) -> None:
     started = time.monotonic()
-    assert make_day(stack.ui, str(DAY)) == "SUCCESS"
+    assert stack.ui.finished_run(launch_day(stack.ui, str(DAY))) == "SUCCESS"
     SECONDS["a run by the queue"] = time.monotonic() - started
     settings = Settings(_env_file=None, lake=str(stack.data / "lake"), start_date=DAY)
     assert_metrics_equal(settings, [DAY], metrics(SHOP, settings, [DAY]))

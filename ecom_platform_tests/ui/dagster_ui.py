@@ -120,14 +120,15 @@ class DagsterUI:
             )
         return status(), sorted(runs, key=lambda run: run.first)
 
+    def run_status(self, run: str) -> str:
+        """Return the status of a run."""
+        return self.ask(RUN, run=run)["runOrError"]["status"]
+
     def finished_run(self, run: str) -> str:
         """Wait for the end of a run; return its status."""
-
-        def status() -> str:
-            return self.ask(RUN, run=run)["runOrError"]["status"]
-
-        wait_until(lambda: status() in {"SUCCESS", "FAILURE", "CANCELED"}, f"run {run}")
-        return status()
+        ended = {"SUCCESS", "FAILURE", "CANCELED"}
+        wait_until(lambda: self.run_status(run) in ended, f"run {run}")
+        return self.run_status(run)
 
     def asset_statuses(self, asset: str) -> dict[str, str]:
         """Return day -> status, `MATERIALIZED` or `FAILED`, of the days that have one."""
