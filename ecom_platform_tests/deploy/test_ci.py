@@ -81,5 +81,10 @@ def test_the_commands_exist(text: str) -> None:
     called = set(re.findall(r"(?:run: |- )make ([a-z-]+)", text))
     assert called <= targets
     assert called >= {"image", "lint", "sbom", "test"}
-    assert set(re.findall(r"-c (\w+)=", text)) == {"environment", "image_tag"}
-    assert set(re.findall(r"aws-cdk@([\d.]+)", text)) == {"2.1148.1"}
+    app = (ROOT / "deploy/cdk/app.py").read_text()
+    asked_for = set(re.findall(r'try_get_context\("(\w+)"\)', app))
+    assert set(re.findall(r"-c (\w+)=", text)) == asked_for
+    documented = (ROOT / "docs/how-to/deploy-to-aws.md").read_text()
+    versions = [set(re.findall(r"aws-cdk@([\d.]+\d)", told)) for told in (text, documented)]
+    assert versions[0] == versions[1]
+    assert len(versions[0]) == 1
