@@ -59,7 +59,7 @@ definitions: install-all
 	$(BIN)/dg check defs
 
 docs: install-all ## build the docs into build/docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 reference: install-all ## write docs/reference anew from the code
 	$(BIN)/python docs/generate_reference.py

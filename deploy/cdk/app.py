@@ -50,7 +50,7 @@ def build(app: App, folder: Path = FOLDER) -> None:
     name = f"ecom-platform-{environment}"
     # Without an account: what is made is the same whoever looks at it, and nothing is asked.
     env = Environment(region=config.region)
-    data = DataStack(app, name, config=config, env=env)
+    data = DataStack(app, name, environment=environment, config=config, env=env)
     ServicesStack(
         app,
         name,

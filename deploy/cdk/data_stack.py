@@ -27,7 +27,15 @@ if TYPE_CHECKING:
 class DataStack(Stack):
     """Deployed first, changed seldom, and never deleted by mistake."""
 
-    def __init__(self, scope: Construct, name: str, *, config: Config, env: Environment) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        environment: str,
+        config: Config,
+        env: Environment,
+    ) -> None:
         super().__init__(
             scope,
             f"{name}-data",
@@ -74,7 +82,14 @@ class DataStack(Stack):
             self.email_hmac_key,
             {"SMG4": "With another key all hashes would change, and customers could not be told."},
         )
-        deployer = Deployer(self, "Deployer", name=name, config=config, images=self.images)
+        deployer = Deployer(
+            self,
+            "Deployer",
+            name=name,
+            environment=environment,
+            config=config,
+            images=self.images,
+        )
         for output, value in (
             ("ImageRepository", self.images.repository_uri),
             ("DeployRoleArn", deployer.role.role_arn),

@@ -27,6 +27,7 @@ class Deployer(Construct):
         construct_id: str,
         *,
         name: str,
+        environment: str,
         config: Config,
         images: ecr.IRepository,
     ) -> None:
@@ -34,7 +35,9 @@ class Deployer(Construct):
         stack = Stack.of(self)
         # An account has one provider for GitHub, whoever else uses it: so it is not made here.
         provider = f"arn:{stack.partition}:iam::{stack.account}:oidc-provider/{GITHUB}"
-        branch = f"repo:{config.github_repository}:ref:refs/heads/{config.github_branch}"
+        # A job that names an environment of GitHub's is known by that, whatever its branch; which
+        # branches may, and who must approve, the environment's own rules say.
+        job = f"repo:{config.github_repository}:environment:{environment}"
         self.role = iam.Role(
             self,
             "Role",
@@ -43,7 +46,7 @@ class Deployer(Construct):
             max_session_duration=Duration.hours(1),
             assumed_by=iam.WebIdentityPrincipal(
                 provider,
-                {"StringEquals": {f"{GITHUB}:aud": "sts.amazonaws.com", f"{GITHUB}:sub": branch}},
+                {"StringEquals": {f"{GITHUB}:aud": "sts.amazonaws.com", f"{GITHUB}:sub": job}},
             ),
         )
         for actions, resources in (

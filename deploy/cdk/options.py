@@ -206,9 +206,9 @@ class Config(_Table):
     athena_scan_gb: int = Field(ge=1, description="GB after which Athena ends a query.")
     github_repository: str = Field(
         pattern=r"^[\w.-]+/[\w.-]+$",
-        description="The repository on GitHub, `owner/name`, whose workflows may deploy.",
+        description="The repository on GitHub, `owner/name`, whose workflows may deploy: their "
+        "jobs in GitHub's environment of the same name as this file.",
     )
-    github_branch: str = Field(description="The branch whose workflows may deploy.")
     network: Network = Field(description="The VPC.")
     database: Database = Field(description="Dagster's own database.")
     storage: Storage = Field(description="The buckets.")

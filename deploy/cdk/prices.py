@@ -1,8 +1,8 @@
 """The prices that costs are computed with.
 
-Written down by hand, from the public price list of us-east-1 as it was known on 2026-11-23; USD,
-without taxes. They change, and differ between regions: check them at
-https://aws.amazon.com/pricing/ before you rely on a sum.
+Of us-east-1, in USD, without taxes. Written down by hand on 2026-11-23, from what was known of the
+public price list, and not compared with it: check them at https://aws.amazon.com/pricing/ before
+you rely on a sum. They change, and differ between regions.
 """
 
 from __future__ import annotations

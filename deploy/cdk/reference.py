@@ -162,9 +162,9 @@ def _of(templates: costs.Templates, kind: str) -> dict[str, dict[str, Any]]:
 def _costs(templates: Mapping[str, costs.Templates]) -> Iterator[str]:
     yield from ("# What the stack on AWS costs", "")
     yield from wrap(
-        f"An estimate, with prices of {prices.REGION} that were written down by hand from the "
-        f"public price list, as it was known on {prices.AS_OF}. Nobody compared them with it "
-        "since: check them before you rely on a sum. Sizes and counts are those of the "
+        f"An estimate, with prices of {prices.REGION} that were written down by hand on "
+        f"{prices.AS_OF}, from what was known of the public price list, and not compared with it: "
+        "check them before you rely on a sum. Sizes and counts are those of the "
         "templates; how much is used is assumed, and stands in `deploy/cdk/costs.py`. "
         "`make costs ENVIRONMENT=production` prints the same.",
         WIDTH,

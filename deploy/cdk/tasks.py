@@ -217,8 +217,6 @@ def common_environment(
     """Return what every container is told: how all of them open the same Dagster instance."""
     return {
         "DAGSTER_HOME": "/opt/dagster",
-        # A backfill waits for a code server that does not answer: see decision 22.
-        "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR": "1",
         "AWS_REGION": stack.region,
         "AWS_DEFAULT_REGION": stack.region,
         "DAGSTER_POSTGRES_SECRET": data.database.secret.secret_arn,

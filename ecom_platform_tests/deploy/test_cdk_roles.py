@@ -178,7 +178,10 @@ def test_a_task_of_another_account_cannot_act_as_ours(environment: Environment) 
             }
 
 
-def test_the_deploy_role_is_for_one_branch_of_one_repository(environment: Environment) -> None:
+def test_the_deploy_role_is_for_one_environment_of_one_repository(
+    environment: Environment,
+) -> None:
+    name = prefix(environment).removeprefix("ecom-platform-")
     (deployer,) = (
         found
         for found in properties(environment, "IAM::Role").values()
@@ -189,7 +192,7 @@ def test_the_deploy_role_is_for_one_branch_of_one_repository(environment: Enviro
     assert trust["Condition"] == {
         "StringEquals": {
             f"{github}:aud": "sts.amazonaws.com",
-            f"{github}:sub": "repo:example/ecom-platform:ref:refs/heads/main",
+            f"{github}:sub": f"repo:example/ecom-platform:environment:{name}",
         }
     }
     acting = [s for s in role(environment, "deploy") if "sts:AssumeRole" in s.actions]
