@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.error import URLError
 
 from ecom_platform_tests.deploy.cloud import REGION, Cloud, Ecs, cloud, own_environment
+from ecom_platform_tests.deploy.compose import free_port
 from ecom_platform_tests.ui.dagster_ui import DagsterUI, wait_until
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ class Stack:
         command[0] = str(Path(sys.executable).parent / command[0])
         with (self.home / f"{role}.log").open("ab") as output:
             self.processes[role] = subprocess.Popen(
-                command,
+                # Behind a shell's `&`, SIGINT is ignored, and by Dagster SIGTERM too.
+                ["/usr/bin/env", "--default-signal=INT", *command],
                 cwd=self.home,
                 env=self.environment | {"AWS_ACCESS_KEY_ID": role.replace("-", "")},
                 stdin=subprocess.DEVNULL,
@@ -171,7 +172,7 @@ def deployed(folder: Path, dagster_database: str, **settings: str) -> Iterator[S
         settings: ECOM_* variables of the shop.
     """
     with cloud() as services:
-        ports = {role: _free_port() for role in ("webserver", "code-server")}
+        ports = {role: free_port() for role in ("webserver", "code-server")}
         home = folder / "home"
         home.mkdir()
         instance = (DEPLOY / "dagster.yaml").read_text()
@@ -261,9 +262,3 @@ def _secret(services: Cloud, database: str) -> str:
 
 def _path() -> str:
     return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
