@@ -82,13 +82,15 @@ class Ecs(threading.Thread):
     Args:
         environment: What a machine gives each container besides what its task says.
         folder: For what they print.
+        logs: A client of CloudWatch Logs.
     """
 
-    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+    def __init__(self, environment: dict[str, str], folder: Path, logs: Any) -> None:
         super().__init__(daemon=True)
         self.backend = ecs_backends[DEFAULT_ACCOUNT_ID][REGION]
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._environment, self._folder = environment, folder
+        self._environment, self._folder, self._logs = environment, folder, logs
+        self._outputs: dict[str, Path] = {}
         self._ended = threading.Event()
         #: Tasks of one run that ran at the same moment.
         self.most_at_once = 0
@@ -137,7 +139,8 @@ class Ecs(threading.Thread):
         [override] = task.overrides["containerOverrides"]
         assert override["name"] == container["name"]
         environment = {pair["name"]: pair["value"] for pair in container["environment"]}
-        with (self._folder / f"task-{len(self.processes)}.log").open("wb") as output:
+        file = self._outputs[task.task_arn] = self._folder / f"task-{len(self.processes)}.log"
+        with file.open("wb") as output:
             self.processes[task.task_arn] = subprocess.Popen(
                 override["command"],
                 env=self._environment | environment,
@@ -147,9 +150,22 @@ class Ecs(threading.Thread):
             )
 
     def _note_end(self, task: Any, code: int) -> None:
+        self._send_log(task)
         task.containers[0].exitCode = code if code >= 0 else 128 - code
         task.last_status = task.desired_status = "STOPPED"
         task.stopped_reason = "Essential container in task exited"
+
+    def _send_log(self, task: Any) -> None:
+        """Do what the log driver `awslogs` does, for the last lines."""
+        definition = self.backend.describe_task_definition(task.task_definition_arn)
+        [container] = definition.container_definitions
+        options = container["logConfiguration"]["options"]
+        group, stream = options["awslogs-group"], options["awslogs-stream-prefix"]
+        stream = f"{stream}/{container['name']}/{task.task_arn.split('/')[-1]}"
+        lines = self._outputs[task.task_arn].read_text(errors="replace").splitlines()[-5:]
+        self._logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        events = [{"timestamp": int(time.time() * 1000), "message": line} for line in lines if line]
+        self._logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
 
 
 class Cloud:
@@ -179,6 +195,7 @@ class Cloud:
         )
         self._queue = queue
         self.client("ecs").create_cluster(clusterName="rehearsal")
+        self.client("logs").create_log_group(logGroupName="/rehearsal/run")
         ec2 = self.client("ec2")
         network = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         ec2.modify_vpc_attribute(VpcId=network, EnableDnsHostnames={"Value": True})

@@ -51,6 +51,13 @@ query Files($run: ID!) {
   }
 }
 """
+MESSAGES = """
+query Messages($run: ID!) {
+  runOrError(runId: $run) {
+    ... on Run { eventConnection { events { ... on MessageEvent { message } } } }
+  }
+}
+"""
 LOGS = "query Logs($key: [String!]!) { capturedLogs(logKey: $key) { stdout stderr } }"
 ASSETS = "{ assetNodes { assetKey { path } isPartitioned isExecutable } }"
 
@@ -138,6 +145,11 @@ class Stack:
         assert answer["__typename"] == "LaunchRunSuccess", answer
         return answer["run"]["runId"]
 
+    def messages(self, run: str) -> list[str]:
+        """Return what the web page shows of what happened in a run."""
+        events = self.ui.ask(MESSAGES, run=run)["runOrError"]["eventConnection"]["events"]
+        return [event["message"] for event in events]
+
     def output(self, run: str) -> str:
         """Return what the web page shows of what a run has printed."""
         events = self.ui.ask(LOG_FILES, run=run)["runOrError"]["eventConnection"]["events"]
@@ -220,10 +232,17 @@ def deployed(folder: Path, dagster_database: str, **settings: str) -> Iterator[S
                     "image": "ecom-platform:rehearsal",
                     "memory": 8192,
                     "environment": [{"name": n, "value": v} for n, v in task.items()],
+                    "logConfiguration": {
+                        "logDriver": "awslogs",
+                        "options": {
+                            "awslogs-group": "/rehearsal/run",
+                            "awslogs-stream-prefix": "run",
+                        },
+                    },
                 }
             ],
         )
-        ecs = Ecs(machine | {"PATH": _path()}, folder)
+        ecs = Ecs(machine | {"PATH": _path()}, folder, services.client("logs"))
         ecs.start()
         stack = Stack(services, ecs, home, machine | task, ports)
         try:

@@ -165,6 +165,9 @@ def test_whatever_dies_nothing_is_lost_and_nothing_doubled(
     status, runs = stack.ui.finished_backfill(backfill)
     assert (status, len(runs)) == ("COMPLETED_SUCCESS", 1)
     assert len(stack.ecs.of_run(task.started_by)) == 2
+    [told] = [m for m in stack.messages(task.started_by) if "Resuming run" in m]
+    assert "Container 'run' failed - exit code 137" in told
+    assert "Run worker logs:" in told
     assert stack.ecs.most_at_once == 1
     assert_right(shop, settings, LATE)
     written = stack.cloud.versions("lake", "lake/")
@@ -201,7 +204,10 @@ def test_no_role_has_asked_for_more_than_its_policy_allows(
         task: {action.split()[0] for action in stack.cloud.actions[key]}
         for task, key in ROLES.items()
     }
-    assert asked["daemon"] >= {"ecs:RunTask", "ecs:ListTasks", "secretsmanager:GetSecretValue"}
+    assert asked["daemon"] >= {
+        "ecs:RunTask", "ecs:ListTasks", "ecs:DescribeTasks", "logs:GetLogEvents",
+        "secretsmanager:GetSecretValue",
+    }  # fmt: skip
     assert asked["run"] >= {"s3:PutObject", "s3:GetObject", "s3:ListBucket"}
     assert asked["code-server"] >= {"sns:Publish", "cloudwatch:PutMetricData"}
     for task, actions_asked in asked.items():
