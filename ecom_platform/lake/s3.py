@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from ecom_platform.lake.base import StoredObject, conflict
-from ecom_platform.object_store import explain_s3_error, open_s3
+from ecom_platform.object_store import call_s3, lacking, open_s3
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,9 +38,11 @@ class S3Storage:
     def etags(self, folder: str) -> dict[str, str]:
         import obstore
 
-        with explain_s3_error(self.url):
+        def listed() -> dict[str, str]:
             pages = obstore.list(self._store, f"{folder}/")
-            etags = {found["path"]: str(found["e_tag"]) for page in pages for found in page}
+            return {found["path"]: str(found["e_tag"]) for page in pages for found in page}
+
+        etags = call_s3(self.url, listed)
         self._seen.update(etags)
         return etags
 
@@ -47,8 +50,9 @@ class S3Storage:
         import obstore
 
         try:
-            with explain_s3_error(self.uri(path)):
-                found = obstore.get(self._store, path, options={"head": True})
+            found = call_s3(
+                self.uri(path), lambda: obstore.get(self._store, path, options={"head": True})
+            )
         except FileNotFoundError:
             return None
         facts = {str(key): str(value) for key, value in found.attributes.items()}
@@ -66,18 +70,21 @@ class S3Storage:
         etag = self._seen.get(path)
         if etag and (cached := _cached(path, etag, scratch)).exists():
             return cached
+
+        def downloaded() -> Path:
+            found = obstore.get(self._store, path)
+            file = _cached(path, str(found.meta["e_tag"]), scratch)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            temporary = file.with_name(f"{uuid4().hex}.tmp")
+            with temporary.open("wb") as out:
+                for chunk in found.stream(min_chunk_size=4 << 20):
+                    out.write(chunk)
+            return temporary.replace(file)
+
         try:
-            with explain_s3_error(self.uri(path)):
-                found = obstore.get(self._store, path)
-                file = _cached(path, str(found.meta["e_tag"]), scratch)
-                file.parent.mkdir(parents=True, exist_ok=True)
-                temporary = file.with_name(f"{uuid4().hex}.tmp")
-                with temporary.open("wb") as out:
-                    for chunk in found.stream(min_chunk_size=4 << 20):
-                        out.write(chunk)
+            return call_s3(self.uri(path), downloaded)
         except FileNotFoundError:
             return None
-        return temporary.replace(file)
 
     def put(self, path: str, file: Path, *, replaces: str | None, facts: Mapping[str, str]) -> str:
         import obstore
@@ -85,9 +92,11 @@ class S3Storage:
 
         mode: PutMode = "create" if replaces is None else {"e_tag": replaces}
         try:
-            with explain_s3_error(self.uri(path)):
-                stored = obstore.put(self._store, path, file, attributes=dict(facts), mode=mode)
-                return str(stored["e_tag"])
+            stored = call_s3(
+                self.uri(path),
+                lambda: obstore.put(self._store, path, file, attributes=dict(facts), mode=mode),
+            )
+            return str(stored["e_tag"])
         except (AlreadyExistsError, PreconditionError, FileNotFoundError):
             # The answer to our own successful PUT may have been lost and the PUT repeated:
             # then the object that is in our way is ours.
@@ -98,11 +107,29 @@ class S3Storage:
 
     def check(self) -> None:
         import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
 
-        with explain_s3_error(self.url):
-            probe = f".probe-{uuid4().hex}"
-            obstore.put(self._store, probe, b"")
-            obstore.delete(self._store, probe)
+        probe = f".probe-{uuid4().hex}"
+
+        def put(content: bytes, mode: PutMode) -> str | None:
+            try:
+                return call_s3(
+                    self.url, lambda: obstore.put(self._store, probe, content, mode=mode)
+                )["e_tag"]
+            except (AlreadyExistsError, PreconditionError):
+                return None
+
+        try:
+            first = put(b"1", "create")
+            if not first or not put(b"2", {"e_tag": first}):
+                raise lacking(self.url, "it does not know an object by the ETag that it gave it")
+            if put(b"3", "create"):
+                raise lacking(self.url, "it ignores If-None-Match, by which one of two runs wins")
+            if put(b"4", {"e_tag": first}):
+                raise lacking(self.url, "it ignores If-Match, by which one of two runs wins")
+        finally:
+            with suppress(FileNotFoundError):
+                call_s3(self.url, lambda: obstore.delete(self._store, probe))
 
 
 def _cached(path: str, etag: str, scratch: Path) -> Path:

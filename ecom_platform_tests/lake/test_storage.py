@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,13 +14,15 @@ from threading import Barrier
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import obstore
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from ecom_platform.errors import LakeError, PublishConflictError
+from ecom_platform.errors import LakeError, LakeUnavailableError, PublishConflictError
 from ecom_platform.lake.folder import FolderStorage
 from ecom_platform.lake.storage import open_storage
+from ecom_platform.object_store import explain_s3_error, open_s3
 from ecom_platform_tests.lake.lossy_proxy import Loss, lossy_proxy
 
 if TYPE_CHECKING:
@@ -205,7 +208,7 @@ def test_a_killed_writer_leaves_every_object_old_or_new(address: str, tmp_path: 
 @pytest.mark.parametrize("existing", [False, True])
 @pytest.mark.parametrize(
     "losses",
-    [["answer"], ["request"], ["busy", "busy", "busy"], ["busy", "answer"]],
+    [["answer"], ["request"], ["busy", "busy", "busy"], ["busy", "answer"], ["reset", "cut"]],
     ids="-".join,
 )
 def test_a_put_whose_answer_is_lost_is_a_success(
@@ -224,6 +227,61 @@ def test_a_put_whose_answer_is_lost_is_a_success(
         assert proxy.losses == []
     assert direct.etags("raw") == {PATH: etag}
     assert read(direct, tmp_path) == "new"
+
+
+def test_an_answer_that_ends_too_early_is_asked_for_again(
+    bucket: str, s3_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    etag = put(open_storage(f"s3://{bucket}/lake"), tmp_path, "whole", None)
+    with lossy_proxy(s3_server, "GET", ["cut", "reset"]) as (endpoint, proxy):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        storage = open_storage(f"s3://{bucket}/lake")
+        assert storage.etags("raw") == {PATH: etag}
+        assert proxy.losses == []
+        proxy.losses.extend(("cut", "reset"))
+        assert read(storage, tmp_path) == "whole"
+        assert proxy.losses == []
+
+
+def test_the_error_of_s3_ends_with_the_cause(
+    bucket: str, s3_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: list[Loss] = ["reset"]
+    with lossy_proxy(s3_server, "PUT", lost) as (endpoint, _):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        store = open_s3(f"s3://{bucket}/{'a-long-prefix/' * 20}")
+        with pytest.raises(LakeUnavailableError) as caught, explain_s3_error("s3://…"):
+            obstore.put(store, "object", b"1", mode="create")
+    assert caught.value.message.endswith(
+        "expected: HTTP error: error sending request: Connection reset by peer."
+    )
+
+
+@pytest.mark.parametrize(
+    ("ignores", "refuses", "lacks"),
+    [
+        ({"if-none-match"}, set[str](), "it ignores If-None-Match"),
+        ({"if-match"}, set[str](), "it ignores If-Match"),
+        (set[str](), {"if-none-match"}, "NotImplemented"),
+    ],
+    ids=["no If-None-Match", "no If-Match", "501"],
+)
+def test_a_store_without_conditional_put_is_no_lake(
+    bucket: str,
+    s3_server: str,
+    monkeypatch: pytest.MonkeyPatch,
+    ignores: set[str],
+    refuses: set[str],
+    lacks: str,
+) -> None:
+    with lossy_proxy(
+        s3_server, "PUT", [], ignores=frozenset(ignores), refuses=frozenset(refuses)
+    ) as (endpoint, _):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        storage = open_storage(f"s3://{bucket}/lake")
+        with pytest.raises(LakeError, match=f"(?s)this store is no lake: {lacks}.*Use Amazon S3"):
+            storage.check()
+        assert storage.etags("") == {}
 
 
 def test_a_put_that_lost_is_a_conflict_even_if_the_answer_is_lost(
@@ -337,10 +395,21 @@ def test_a_bucket_that_does_not_exist_is_named(bucket: str, tmp_path: Path) -> N
         put(storage, tmp_path, "new", None)
 
 
-@pytest.mark.parametrize("lake", ["gs://bucket/lake", "s3:///lake"])
+@pytest.mark.parametrize(
+    "lake",
+    ["gs://bucket/lake", "s3:///lake", "s3://bucket/../lake", "s3://bucket/lake?versionId=1"],
+)
 def test_an_address_that_is_none_is_refused(lake: str) -> None:
-    with pytest.raises(LakeError, match=lake):
+    with pytest.raises(LakeError, match=re.escape(lake)):
         open_storage(lake)
+
+
+def test_an_address_with_keys_in_it_is_refused_without_telling_them() -> None:
+    with pytest.raises(
+        LakeError, match=r"(?s)^bucket/lake is no address .* AWS_\* variables"
+    ) as caught:
+        open_storage("s3://key:secret@bucket/lake")
+    assert "secret" not in str(caught.value)
 
 
 def test_a_folder_may_be_written_as_an_address(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, TypeVar, cast
 
 import obstore
 from obstore.exceptions import PreconditionError
@@ -21,15 +21,17 @@ from ecom_platform.errors import (
     SourceError,
     SourceUnavailableError,
 )
-from ecom_platform.object_store import explain_s3_error, open_s3
+from ecom_platform.object_store import call_s3, open_s3
 from ecom_platform.sources.files.store import Fetched, StoredFile, replaced
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
-    from obstore import Bytes
+    from obstore import Bytes, GetOptions, ObjectMeta
+
+Answer = TypeVar("Answer")
 
 _DOWNLOADS = 16
 #: Downloads that may lie in scratch, waiting to be parsed.
@@ -49,18 +51,19 @@ class Bucket:
 
     def names(self) -> list[str]:
         """See `FileStore`."""
-        with _s3_errors(self.uri):
-            found = obstore.list_with_delimiter(self._store)
+        found = self._ask(lambda: obstore.list_with_delimiter(self._store))
         folders = [f"{prefix}/" for prefix in found["common_prefixes"]]
         return sorted([*folders, *(meta["path"] for meta in found["objects"])])
 
     def files(self, folder: str = "") -> list[StoredFile]:
         """See `FileStore`."""
-        with _s3_errors(self.uri):
+
+        def listed() -> list[ObjectMeta]:
             if folder:
-                metas = [meta for chunk in obstore.list(self._store, folder) for meta in chunk]
-            else:
-                metas = list(obstore.list_with_delimiter(self._store)["objects"])
+                return [meta for chunk in obstore.list(self._store, folder) for meta in chunk]
+            return list(obstore.list_with_delimiter(self._store)["objects"])
+
+        metas = self._ask(listed)
         found = [StoredFile(meta["path"], meta["size"], meta["e_tag"] or "") for meta in metas]
         return sorted(found, key=lambda file: file.path)
 
@@ -103,12 +106,14 @@ class Bucket:
         Raises:
             SourceUnavailableError: The object is not the version listed any more.
         """
-        with _s3_errors(self.uri, file.path):
-            return obstore.get(
-                self._store,
-                file.path,
-                options={"if_match": file.version, "range": (start, end)},
-            ).bytes()
+        options: GetOptions = {"if_match": file.version, "range": (start, end)}
+        return self._ask(
+            lambda: obstore.get(self._store, file.path, options=options).bytes(), file.path
+        )
+
+    def _ask(self, request: Callable[[], Answer], path: str = "") -> Answer:
+        with _s3_errors(self.uri, path):
+            return call_s3(self.uri, request)
 
 
 def _await_next(waiting: deque[tuple[StoredFile, Path, list[Future[None]]]]) -> Fetched:
@@ -153,8 +158,7 @@ class _Ranges(io.RawIOBase):
 @contextmanager
 def _s3_errors(uri: str, path: str = "") -> Generator[None]:
     try:
-        with explain_s3_error(uri):
-            yield
+        yield
     except LakeUnavailableError as error:
         raise SourceUnavailableError(error.message, hint=error.hint) from error
     except LakeError as error:
