@@ -299,3 +299,10 @@ def quarantine_of(raw: Dataset) -> Dataset:
 
 
 QUARANTINE = tuple(quarantine_of(raw) for raw in RAW)
+
+#: Layers that hold personal data.
+PRIVATE_LAYERS = frozenset(
+    dataset.layer
+    for dataset in (*RAW, *CLEANED, *QUARANTINE)
+    if any(column.pii for column in dataset.columns)
+)

@@ -1,4 +1,8 @@
-"""A lake in a folder: a temporary file, fsync and rename, under a lock for each object."""
+"""A lake in a folder: a temporary file, fsync and rename, under a lock.
+
+Readers find nothing but objects in the folders of partitions: locks are in `.locks/`, and files
+that are being written in `.tmp/`.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,26 @@ import shutil
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from stat import S_IMODE
+from typing import IO, TYPE_CHECKING
 from uuid import uuid4
+from zlib import crc32
 
-from ecom_platform.errors import LakeError
+from ecom_platform.datasets import PRIVATE_LAYERS
+from ecom_platform.errors import LakeError, LakeUnavailableError
 from ecom_platform.lake.base import StoredObject, conflict
+from ecom_platform.processes import this_process
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
+
+LOCKS, TEMPORARY = ".locks", ".tmp"
+#: Lock files, which objects share by a hash of their paths: an object is replaced in a moment.
+_LOCK_FILES = 64
+#: How long to wait for another process to replace its object, and how often to look.
+LOCK_SECONDS, _LOOK_SECONDS = 60.0, 0.02
+#: Whoever is neither the owner nor of the group must not look in.
+_PRIVATE, _OTHERS = 0o770, 0o007
 
 
 class FolderStorage:
@@ -23,10 +39,12 @@ class FolderStorage:
 
     Args:
         root: The folder; it is made when something is stored.
+        lock_seconds: How long to wait for a process that holds a lock.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, lock_seconds: float = LOCK_SECONDS) -> None:
         self.root = root
+        self._lock_seconds = lock_seconds
 
     def uri(self, path: str) -> str:
         return str(self.root / path)
@@ -60,21 +78,82 @@ class FolderStorage:
         return {path: self.root / path for path in paths if (self.root / path).exists()}
 
     def put(self, path: str, file: Path, *, replaces: str | None, facts: Mapping[str, str]) -> str:
-        del facts  # they are in the Parquet footer, which is as near as an S3 header here
+        # Facts are in the Parquet footer, which is as near as an S3 header here.
         target = self.root / path
         with self._explain_errors():
-            # Raw customers are not for every user of the machine.
-            self.root.mkdir(mode=0o750, parents=True, exist_ok=True)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with (target.parent / ".lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                current = _version(target.stat()) if target.exists() else None
-                if current != replaces:
-                    raise conflict(self.uri(path))
+            self._make_folders(path)
+            with self._temporary() as (temporary, out):
                 try:
-                    return _replace(target, file)
+                    etag = _copy(file, temporary, out)
                 except OSError as error:  # of a copy, it names what was copied
                     raise type(error)(error.errno, error.strerror, str(target)) from error
+                with self._locked(path, facts.get("ecom-run", "")):
+                    current = _version(target.stat()) if target.exists() else None
+                    if current != replaces:
+                        raise conflict(self.uri(path))
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    temporary.replace(target)
+            _fsync(target.parent)
+            return etag
+
+    def _make_folders(self, path: str) -> None:
+        self.root.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        for name in (LOCKS, TEMPORARY):
+            (self.root / name).mkdir(mode=_PRIVATE, exist_ok=True)
+        layer, _, rest = path.partition("/")
+        if layer in PRIVATE_LAYERS and rest:
+            folder = self.root / layer
+            folder.mkdir(mode=_PRIVATE, exist_ok=True)
+            # The lake may be in a folder that everybody can look into, and older than this rule.
+            mode = S_IMODE(folder.stat().st_mode)
+            if mode & _OTHERS:
+                folder.chmod(mode & ~_OTHERS)
+
+    @contextmanager
+    def _temporary(self) -> Generator[tuple[Path, IO[bytes]]]:
+        """Open a file to write to; it is locked, which tells it from what a killed run left."""
+        folder = self.root / TEMPORARY
+        for left in folder.iterdir():
+            _remove_unless_locked(left)
+        with _open_locked(folder) as out:
+            temporary = Path(out.name)
+            try:
+                yield temporary, out
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    @contextmanager
+    def _locked(self, path: str, run_id: str) -> Generator[None]:
+        """Hold the lock of an object, and say in it who does.
+
+        Raises:
+            LakeUnavailableError: Another process held it all the time.
+        """
+        name = f"{crc32(path.encode()) % _LOCK_FILES:02x}"
+        with (self.root / LOCKS / name).open("a+") as lock:
+            until = time.monotonic() + self._lock_seconds
+            while not _try_lock(lock):
+                if time.monotonic() > until:
+                    raise self._held(path, lock)
+                time.sleep(_LOOK_SECONDS)
+            lock.truncate(0)
+            run = f", run {run_id}" if run_id else ""
+            lock.write(f"{this_process()}{run}, since {time.strftime('%Y-%m-%d %H:%M:%S %Z')}")
+            lock.flush()
+            try:
+                yield
+            finally:
+                lock.truncate(0)
+
+    def _held(self, path: str, lock: IO[str]) -> LakeUnavailableError:
+        lock.seek(0)
+        holder = lock.read() or "unknown"
+        return LakeUnavailableError(
+            f"{self.uri(path)} cannot be replaced: another process has held the lock "
+            f"{lock.name} for more than {self._lock_seconds:.0f} s ({holder}).",
+            hint="If that process is stopped, let it go on (kill -CONT) or end it (kill); then "
+            "run the same days again.",
+        )
 
     def check(self) -> None:
         probe = self.root / f".probe-{uuid4().hex}"
@@ -96,22 +175,42 @@ class FolderStorage:
             ) from error
 
 
-def _replace(target: Path, file: Path) -> str:
-    """Put a copy of a file in place of another at once; the lock of the target is held."""
-    # One name for all writers: what a killed one left is overwritten by the next.
-    temporary = target.with_name(f".{target.name}.tmp")
+def _copy(file: Path, temporary: Path, out: IO[bytes]) -> str:
+    """Copy a file, make the copy durable and return its version."""
+    with file.open("rb") as content:
+        shutil.copyfileobj(content, out, 1 << 20)
+    out.flush()
+    # Some clocks of file systems tick in 4 ms; a version must not come back in that time.
+    now = time.time_ns()
+    os.utime(temporary, ns=(now, now))
+    os.fsync(out.fileno())
+    return _version(temporary.stat())
+
+
+def _open_locked(folder: Path) -> IO[bytes]:
+    while True:
+        out = (folder / uuid4().hex).open("xb")
+        fcntl.flock(out, fcntl.LOCK_EX)
+        if os.fstat(out.fileno()).st_nlink:
+            return out
+        out.close()  # it was taken for a leftover in the moment before it was locked
+
+
+def _remove_unless_locked(left: Path) -> None:
     try:
-        shutil.copyfile(file, temporary)
-        # Some clocks of file systems tick in 4 ms; a version must not come back in that time.
-        now = time.time_ns()
-        os.utime(temporary, ns=(now, now))
-        _fsync(temporary)
-        etag = _version(temporary.stat())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _fsync(target.parent)
-    return etag
+        with left.open("rb") as opened:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
+    except OSError:  # in use, another user's, or gone by now
+        return
+
+
+def _try_lock(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _version(stat: os.stat_result) -> str:

@@ -9,14 +9,18 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import duckdb
 import obstore
+import pandas as pd
 import pyarrow as pa
 import pytest
+from pyarrow import dataset as arrow_dataset
 from pyarrow import parquet
 
 from ecom_platform.errors import LakeError, LakeUnavailableError, PublishConflictError
@@ -195,14 +199,14 @@ def test_a_killed_writer_leaves_every_object_old_or_new(address: str, tmp_path: 
         assert set(there) <= set(days)
         assert {read(storage, tmp_path, path) for path in there} <= {"odd", "even"}
         if isinstance(storage, FolderStorage):
-            seen = {str(path.relative_to(address)) for path in Path(address).glob("*/*/*/[!.]*")}
+            seen = {str(path.relative_to(address)) for path in Path(address).glob("*/*/*/*")}
             assert seen == set(there)
 
     for path, etag in storage.etags("raw/orders").items():
         storage.put(path, write(tmp_path, "mended"), replaces=etag, facts=facts("mended"))
         assert read(storage, tmp_path, path) == "mended"
     if isinstance(storage, FolderStorage):
-        assert not list(Path(address).rglob("*.tmp"))
+        assert not list(Path(address, ".tmp").iterdir())
 
 
 @pytest.mark.parametrize("existing", [False, True])
@@ -382,7 +386,66 @@ storage.put({PATH!r}, Path({str(large)!r}), replaces={etag!r}, facts={{}})
     assert "check that the disk has room" in complaint
     assert read(storage, tmp_path) == "old"
     assert storage.etags("raw") == {PATH: etag}
-    assert not list(Path(address).rglob("*.tmp"))
+    assert not list(Path(address, ".tmp").iterdir())
+
+
+def test_a_process_that_stopped_while_it_held_a_lock_is_named(tmp_path: Path) -> None:
+    address = str(tmp_path / "lake")
+    do = f"""
+import os, signal
+with storage._locked({PATH!r}, "r7"):
+    print("holding", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+    put(open_storage(address), tmp_path, "old", None)
+    stopped = publisher(address, tmp_path / "stopped", do)
+    try:
+        assert stopped.stdout is not None
+        stopped.stdout.readline()
+        storage = FolderStorage(Path(address), lock_seconds=0.1)
+        with pytest.raises(
+            LakeUnavailableError,
+            match=rf"{PATH} cannot be replaced: another process has held the lock .*"
+            rf"\(process {stopped.pid} on .*, run r7, since ",
+        ) as error:
+            put(storage, tmp_path, "new", storage.etags("raw")[PATH])
+        assert "kill -CONT" in error.value.hint
+        stopped.send_signal(signal.SIGCONT)
+        assert stopped.wait() == 0
+        put(storage, tmp_path, "new", storage.etags("raw")[PATH])
+    finally:
+        stopped.kill()
+        stopped.communicate()
+
+
+def test_readers_of_a_folder_see_nothing_but_objects(tmp_path: Path) -> None:
+    """Whatever killed writers left; and everybody who reads by a pattern of paths."""
+    storage = FolderStorage(tmp_path / "lake")
+    put(storage, tmp_path, "old", None)
+    (tmp_path / "lake" / ".tmp" / "left").write_bytes(b"half an obj")
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            f"SELECT content, date FROM read_parquet('{tmp_path}/lake/raw/orders/date=*/*')"
+        ).fetchall()
+    assert found == [("old", date(2024, 1, 1))]
+    assert pd.read_parquet(tmp_path / "lake" / "raw" / "orders")["content"].tolist() == ["old"]
+    everything = arrow_dataset.dataset(tmp_path / "lake" / "raw", partitioning="hive")
+    assert everything.files == [str(tmp_path / "lake" / PATH)]
+    put(storage, tmp_path, "new", storage.etags("raw")[PATH])
+    assert list((tmp_path / "lake" / ".tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_personal_data_is_for_nobody_else_on_the_machine(tmp_path: Path, existing: bool) -> None:
+    lake = tmp_path / "lake"
+    if existing:
+        (lake / "raw").mkdir(parents=True)
+        for folder in (lake, lake / "raw"):
+            folder.chmod(0o755)
+    storage = FolderStorage(lake)
+    put(storage, tmp_path, "old", None)
+    assert [(lake / name).stat().st_mode & 0o007 for name in ("raw", ".tmp")] == [0, 0]
+    assert lake.stat().st_mode & 0o007 == (0o005 if existing else 0)
 
 
 def test_a_bucket_that_does_not_exist_is_named(bucket: str, tmp_path: Path) -> None:
