@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from jinja2 import Template
 
-SCRIPTS = ("format.js", "model.js", "charts.js", "tables.js", "page.js")
+SCRIPTS = (
+    "format.js", "model.js", "charts.js", "tables.js", "lead.js", "figures.js", "download.js",
+    "page.js",
+)  # fmt: skip
 #: Figures that can be chosen by a key.
 KEYS = 9
 

@@ -19,7 +19,6 @@ from ecom_platform.datasets import CLEANED, QUARANTINE, RAW
 from ecom_platform.sources.embedded_postgres import start_postgres, stop_postgres
 from ecom_platform_tests.ui.browser import (
     choose_days,
-    chromium,
     launch_backfill,
     launch_run,
     screenshot,
@@ -57,12 +56,6 @@ class Demo:
     def days(self, first: int, last: int) -> str:
         """Return a range of days, by their numbers, as Dagster's dialog takes it."""
         return f"[{self.day(first)}...{self.day(last)}]"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Generator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
