@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from ecom_platform.datasets import RAW
 from ecom_platform.engines.duckdb import Engine
 from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.io_manager import LakeIOManager
@@ -16,6 +17,7 @@ from ecom_platform.lake.ledger import BACKFILL, CAUSE_TAG
 from ecom_platform.lake.publish import Lake
 from ecom_platform.lake.storage import FolderStorage, open_storage
 from ecom_platform.scratch import scratch_folder
+from ecom_platform.settings import SOURCE_COLUMNS
 from ecom_platform.sources import open_source
 from ecom_platform.sources.run_snapshot import RunSnapshot
 
@@ -64,12 +66,13 @@ def build_resources(
         description=f"One snapshot of the source ({settings.source_kind}) for each run.",
         required_resource_keys={"engine"},
     )
-    def source(context: dg.InitResourceContext) -> Iterator[RunSnapshot]:
+    def source(context: dg.InitResourceContext) -> RunSnapshot:
         engine: Engine = context.resources.engine
-        snapshot = RunSnapshot(open_source(settings), engine.scratch)
-        try:
-            yield snapshot
-        finally:
-            snapshot.close()
+        selected = context.run.asset_selection if context.run else None
+        tables = [raw.name for raw in RAW if dg.AssetKey(raw.path.split("/")) in (selected or ())]
+        # Of a whole job, nothing is selected.
+        return RunSnapshot(
+            open_source(settings), engine.scratch, SOURCE_COLUMNS if selected is None else tables
+        )
 
     return {"engine": engine, "lake": lake, "source": source}

@@ -6,7 +6,7 @@ Dagster adds is tested through `platform.py`.
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 from graphlib import TopologicalSorter
 from inspect import isgenerator
@@ -87,14 +87,12 @@ class Pipeline:
             lake = Lake(open_storage(self.settings.lake), self.settings.calendar, scratch, "")
             lake.remember(DATASETS.values())
             engine = Engine(self.settings, scratch, [Path(self.settings.lake).absolute()])
-            with (
-                closing(RunSnapshot(open_source(self.settings), scratch)) as source,
-                dg.build_asset_context(
-                    resources={"engine": engine, "lake": None, "source": source},
-                    partition_key_range=dg.PartitionKeyRange(days[0], days[-1]),
-                    instance=self.instance,
-                ) as context,
-            ):
+            source = RunSnapshot(open_source(self.settings), scratch)
+            with dg.build_asset_context(
+                resources={"engine": engine, "lake": None, "source": source},
+                partition_key_range=dg.PartitionKeyRange(days[0], days[-1]),
+                instance=self.instance,
+            ) as context:
                 for asset in self._assets:
                     made: Any = asset(context, **self._inputs(asset, lake, first, last))
                     (rows,) = [output.value for output in made] if isgenerator(made) else [made]

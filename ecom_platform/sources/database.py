@@ -7,11 +7,12 @@ reads what, and when.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from datetime import date
 from decimal import Decimal
 from functools import partial
 from queue import SimpleQueue
+from threading import Event
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -86,9 +87,12 @@ class DatabaseSnapshot:
         self._session = session
         self._tables: dict[str, SourceTable] = {}
         for table in SOURCE_COLUMNS:
-            # One that cannot be read is told of when it is asked for.
-            with suppress(SourceError):
+            try:
                 self._tables[table] = session.describe(table)
+            except SourceUnavailableError:
+                raise
+            except SourceError:  # told of when the table is asked for
+                continue
 
     def extract(self, table: str, first: date, last: date, scratch: Path) -> Extraction:
         """Read the business days `first` to `last` of `orders`, `customers` or `payments`.
@@ -218,10 +222,16 @@ class DatabaseSnapshot:
         for connection in connections:
             idle.put(connection)
 
+        failed = Event()
+
         def run(task: Callable[[Connection], Any]) -> Any:
             connection = idle.get()
             try:
-                return task(connection)
+                # After a failure, a transaction answers that it has failed, and not why.
+                return None if failed.is_set() else task(connection)
+            except BaseException:
+                failed.set()
+                raise
             finally:
                 idle.put(connection)
 

@@ -1,8 +1,7 @@
-"""One snapshot of the source for a whole run, opened when the first table is asked for."""
+"""One snapshot of the source for a run: all its tables are read when the first is asked for."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from ecom_platform.errors import SourceError, SourceUnavailableError
 from ecom_platform.settings import SOURCE_COLUMNS
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import date
     from pathlib import Path
 
@@ -19,33 +19,39 @@ if TYPE_CHECKING:
 class RunSnapshot:
     """Extracts the tables that a run asks for, all from one snapshot, each once.
 
+    Before the first of them is published all are read, so that one that is lost on the way, such
+    as on a standby that cancels a query, can be tried again with the others.
+
     Args:
         source: The source.
         scratch: A folder of the run's own.
+        tables: Those that the run asks for.
     """
 
-    def __init__(self, source: Source, scratch: Path) -> None:
+    def __init__(
+        self, source: Source, scratch: Path, tables: Collection[str] = tuple(SOURCE_COLUMNS)
+    ) -> None:
         self._source = source
         self._scratch = scratch
-        self._open = ExitStack()
-        self._snapshot: Snapshot | None = None
-        self._extracted: dict[tuple[str, date, date], Extraction] = {}
+        self._tables = tables
+        self._extracted: dict[tuple[str, date, date], Extraction | SourceError] = {}
         self._states: dict[str, TableState] = {}
 
     def extract(self, table: str, first: date, last: date) -> Extraction:
         """Read some days of a table; asked again, give what was read before.
 
         Raises:
-            SourceError: The table cannot be read, or the snapshot that other tables were
-                read from has ended.
-            SourceUnavailableError: The source does not answer now.
+            SourceError: The table cannot be read.
+            SourceUnavailableError: The source does not answer now. Asked again, all tables are
+                read anew.
         """
         wanted = (table, first, last)
         if wanted not in self._extracted:
-            self._extracted[wanted] = self._read(table, first, last)
-            if {name for name, *_ in self._extracted} >= set(SOURCE_COLUMNS):
-                self.close()  # a transaction left open would hold back the source's vacuum
-        return self._extracted[wanted]
+            self._extracted |= self._read({table, *self._tables}, first, last)
+        found = self._extracted[wanted]
+        if isinstance(found, SourceError):
+            raise found
+        return found
 
     def state(self, table: str) -> TableState:
         """Say what a table was like when it was read, or, if it was not, what it is like now.
@@ -59,27 +65,23 @@ class RunSnapshot:
                 self._states[table] = snapshot.state(table, datetime.now(UTC))
         return self._states[table]
 
-    def _read(self, table: str, first: date, last: date) -> Extraction:
+    def _read(
+        self, tables: Collection[str], first: date, last: date
+    ) -> dict[tuple[str, date, date], Extraction | SourceError]:
+        found: dict[tuple[str, date, date], Extraction | SourceError] = {}
+        with self._source.snapshot() as snapshot:
+            for table in sorted(tables):
+                try:
+                    found[table, first, last] = self._read_table(snapshot, table, first, last)
+                except SourceUnavailableError:
+                    raise
+                except SourceError as error:  # of interest to who asks for this table
+                    found[table, first, last] = error
+        return found
+
+    def _read_table(self, snapshot: Snapshot, table: str, first: date, last: date) -> Extraction:
         folder = self._scratch / "source" / f"{table}-{first}-{last}"
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            if self._snapshot is None:
-                self._snapshot = self._open.enter_context(self._source.snapshot())
-            extracted = self._snapshot.extract(table, first, last, folder)
-            self._states[table] = self._snapshot.state(table, datetime.now(UTC))
-        except SourceUnavailableError as error:
-            self.close()
-            if not self._extracted:
-                raise
-            others = " and ".join(sorted({name for name, *_ in self._extracted}))
-            raise SourceError(
-                f"{error.message} The snapshot that {others} were read from is gone, and "
-                f"{table} of another moment would not match them.",
-                hint="Run the same days again.",
-            ) from error
-        return extracted
-
-    def close(self) -> None:
-        """Release the snapshot."""
-        self._snapshot = None
-        self._open.close()
+        extraction = snapshot.extract(table, first, last, folder)
+        self._states[table] = snapshot.state(table, datetime.now(UTC))
+        return extraction

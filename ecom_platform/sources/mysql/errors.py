@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _TRY_LATER = "Check that the server runs and can be reached from here; else try again later."
 _FASTER = (
-    "Raise ECOM_SOURCE_STATEMENT_TIMEOUT, read fewer days at once, or add the indexes that "
-    "`ecom doctor` misses."
+    "See whether another session locks the table; else raise ECOM_SOURCE_STATEMENT_TIMEOUT, read "
+    "fewer days at once, or add the indexes that `ecom doctor` misses."
 )
 _FEWER = "Allow the database user more connections, or try again later."
 _AGAIN = "Run the same days again."

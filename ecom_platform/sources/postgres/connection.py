@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from ecom_platform.sources.postgres.address import Address
 
 _SETTINGS = {
-    # Longer than it takes to publish what was read; after it the server ends a client that
-    # hangs, whose snapshot keeps it from cleaning up.
+    # After it the server ends a client that hangs, whose snapshot keeps it from cleaning up.
     "idle_in_transaction_session_timeout": "1h",
     "client_encoding": "UTF8",
     "timezone": "UTC",

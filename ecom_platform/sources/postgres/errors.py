@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _TRY_LATER = "Check that the server runs and can be reached from here; else try again later."
 _FASTER = (
-    "Raise ECOM_SOURCE_STATEMENT_TIMEOUT, read fewer days at once, or add the indexes that "
-    "`ecom doctor` misses."
+    "See whether another session locks the table; else raise ECOM_SOURCE_STATEMENT_TIMEOUT, read "
+    "fewer days at once, or add the indexes that `ecom doctor` misses."
 )
 _REPLICA = (
     "Try again; on a replica, set hot_standby_feedback or a longer max_standby_streaming_delay."

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ecom_platform.calendar import ONE_DAY
+from ecom_platform.errors import SourceError
 from ecom_platform.sources.postgres.address import parse_address
 from ecom_platform.sources.postgres.catalog import catalog_query, describe_table
 from ecom_platform.sources.postgres.connection import open_connections
@@ -60,9 +61,16 @@ class PostgresSession:
         (connection,) = self._connections.get(1)
         rows = connection.rows(catalog_query(self._settings.source_table(table)))
         described = describe_table(self._settings, table, rows)
-        # To have planned a query keeps the table, until the end, from being truncated or
-        # rewritten; a snapshot alone would then find it empty.
-        connection.plan(f"select from {described.sql}")
+        connection.execute("savepoint described")
+        try:
+            # To have planned a query keeps the table, until the end, from being truncated or
+            # rewritten; a snapshot alone would then find it empty.
+            connection.plan(f"select from {described.sql}")
+        except SourceError:
+            # One table that may not be read must not end the transaction for the others.
+            with suppress(SourceError):
+                connection.execute("rollback to savepoint described")
+            raise
         return described
 
     def row_count(self, table: SourceTable) -> int:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+import psycopg
 import pytest
 from pydantic import SecretStr
 
@@ -294,6 +295,27 @@ def test_a_role_with_too_few_connections_is_told_which_setting_helps(
         time.sleep(0.02)  # the server lets go of a connection a little later
     one = Database(reader).read("orders", "2024-01-01", "2024-12-31", source_connections=1)
     assert len(one) == 60_000
+
+
+@pytest.mark.parametrize("locked", ["orders", "payments"])
+def test_a_lock_that_lasts_too_long_is_told_as_what_it_is(database: Database, locked: str) -> None:
+    database.create()
+    with psycopg.connect(database.url) as other:
+        other.execute(f"lock table {locked} in access exclusive mode".encode())
+        with pytest.raises(SourceUnavailableError, match=r"statement timeout \(57014\)") as caught:
+            database.read("payments", DAY, source_statement_timeout=1)
+    assert "another session locks the table" in caught.value.hint
+
+
+def test_a_broken_view_does_not_keep_other_tables_from_being_read(database: Database) -> None:
+    database.create()
+    database.execute(
+        "alter table payments rename to old; create function stop() returns int language plpgsql "
+        "immutable as $$ begin raise 'this view is closed'; end $$;"
+        "create view payments as select * from old where 1 = stop()"
+    )
+    assert database.read("orders", DAY) == []
+    assert "this view is closed (P0001)" in fails(database, "payments").message
 
 
 def test_a_password_is_in_no_cause_of_an_error(reader: str) -> None:
