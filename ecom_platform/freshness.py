@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ecom_platform.lake.pages import Page
     from ecom_platform.settings import Settings
 
+#: The check that asks it of an asset.
+FRESH = "newest_day_is_there"
 #: The schedule makes a day two hours after its end, and the pages at half past six; by then they
 #: are to be published.
 DAY_DUE_AFTER, PAGE_DUE_AFTER = timedelta(hours=6), timedelta(hours=7)

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationPlanned,
+)
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.remote_origin import (
     ManagedGrpcPythonEnvCodeLocationOrigin,
@@ -38,8 +41,9 @@ from ecom_platform.calendar import days_between
 from ecom_platform.datasets import CLEANED, RAW
 from ecom_platform.errors import AlertError
 from ecom_platform.findings import NOTE, OK, WRONG
-from ecom_platform.health import examine_health, missing_days
-from ecom_platform.incidents.model import Observation
+from ecom_platform.health.days import missing_days
+from ecom_platform.health.examine import examine_health
+from ecom_platform.incidents.model import Observation, Severity
 from ecom_platform.incidents.observe import acknowledge
 from ecom_platform.incidents.store import IncidentStore
 from ecom_platform.lake.pages import PAGES
@@ -53,9 +57,16 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
+    from dagster._core.definitions.sensor_definition import SensorExecutionData
+
 FIRST, LAST = date(2024, 3, 1), date(2024, 3, 3)
 #: The day after, when the last day is due.
 NOW = datetime(2024, 3, 4, 7, tzinfo=UTC)
+ADDS_UP, KEYS, STALE = (
+    dg.AssetCheckKey(dg.AssetKey(["raw", "orders"]), name)
+    for name in ("adds_up", "keys_are_unique", "newest_day_is_there")
+)
+CHECKS = [ADDS_UP, KEYS, STALE]
 #: What Dagster calls the code location.
 HERE = RemoteRepositoryOrigin(
     ManagedGrpcPythonEnvCodeLocationOrigin(
@@ -85,7 +96,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 def found(settings: Settings, instance: dg.DagsterInstance, now: datetime = NOW) -> dict[str, Any]:
     """Return what was looked at -> mark and fact, the worst where there are several."""
     findings = sorted(
-        examine_health(settings, RAW, instance, now), key=lambda found: found.mark == WRONG
+        examine_health(settings, RAW, CHECKS, instance, now), key=lambda found: found.mark == WRONG
     )
     return {finding.what: (finding.mark, finding.fact) for finding in findings}
 
@@ -133,10 +144,44 @@ def test_a_day_that_failed_when_it_was_made_again_is_named(tmp_path: Path) -> No
         assert platform.failures(platform.run(FIRST, LAST)) == {}
         orders.write_text(header + "".join(f"{n},1,?,2024-03-02 10:00:00,done\n" for n in range(9)))
         assert platform.failures(platform.run(FIRST, LAST))
-        health = {f.what: f for f in examine_health(settings, CLEANED, platform.instance, NOW)}
+        health = {f.what: f for f in examine_health(settings, CLEANED, (), platform.instance, NOW)}
     assert health["days"].mark == OK
     assert health["last attempts"].mark == WRONG
     assert health["last attempts"].fact.endswith(": 2024-03-02")
+
+
+def report_event(instance: dg.DagsterInstance, kind: dg.DagsterEventType, data: Any) -> None:
+    """Let a run of its own say something."""
+    run = create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED)
+    event = dg.DagsterEvent(kind.value, run.job_name, event_specific_data=data)
+    instance.report_dagster_event(event, run.run_id)
+
+
+def test_the_newest_result_of_each_check_and_day_counts(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    warn, error = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
+    undeclared = dg.AssetCheckKey(ADDS_UP.asset_key, "of_last_year")
+    assert "checks" not in found(settings, instance)
+    for check, day, passed, severity in (
+        (ADDS_UP, "2024-03-02", False, error),
+        (ADDS_UP, "2024-03-03", False, error),
+        (ADDS_UP, "2024-03-02", False, warn),  # the day was made again, and is better
+        (KEYS, "2024-03-03", True, error),
+        (KEYS, None, True, error),
+        (KEYS, "2024-02-29", False, error),  # before the first day
+        (STALE, None, False, error),  # its answer is of another moment
+        (undeclared, "2024-03-03", False, error),
+    ):
+        evaluation = dg.AssetCheckEvaluation(
+            check.asset_key, check.name, passed=passed, severity=severity, partition=day
+        )
+        report_event(instance, dg.DagsterEventType.ASSET_CHECK_EVALUATION, evaluation)
+    # A run that was to ask again was killed before it did.
+    planned = AssetCheckEvaluationPlanned(asset_key=KEYS.asset_key, check_name=KEYS.name)
+    report_event(instance, dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED, planned)
+    said = "2 of 4 checks passed, 1 error, 1 warning, 2024-03-01 to 2024-03-03: raw/orders adds_up"
+    assert found(settings, instance)["checks"] == (WRONG, said)
 
 
 def test_an_incident_is_wrong_until_somebody_looks_after_it(
@@ -155,22 +200,42 @@ def test_an_incident_is_wrong_until_somebody_looks_after_it(
     assert found(settings, instance)["incidents"][0] == NOTE
 
 
+def tick(
+    sensor: dg.SensorDefinition, instance: dg.DagsterInstance, cursor: str | None = None
+) -> SensorExecutionData:
+    """Let a sensor tick in a repository without checks."""
+    repository = dg.Definitions().get_repository_def()
+    context = dg.build_sensor_context(instance, cursor=cursor, repository_def=repository)
+    return sensor.evaluate_tick(context)
+
+
 def test_what_does_not_go_on_is_an_incident_until_it_does(
     settings: Settings, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
     sensor = build_health_sensor(settings, RAW)
     store = IncidentStore(open_storage(settings.lake), tmp_path)
-    result = sensor.evaluate_tick(dg.build_sensor_context(instance))
-    assert result.skip_message == "Not well: days."
+    assert str(tick(sensor, instance).skip_message).startswith("Not well: days (")
     (incident,) = store.read().incidents
     assert (incident.check, incident.asset) == ("days_are_well", "platform")
     assert "days are not complete" in incident.days[""].reason
     days = list(days_between(FIRST, datetime.now(UTC).date() - timedelta(days=1)))
     for dataset in RAW:
         publish(dataset.path, days=days)
-    assert sensor.evaluate_tick(dg.build_sensor_context(instance)).skip_message == "All is well."
+    for page in PAGES:
+        html = f'<meta name="report-date" content="{days[-1]}">'
+        page.publish(open_storage(settings.pages), html, tmp_path)
+    turn_on(instance, "health")
+    for kind in instance.get_required_daemon_types():
+        beat = DaemonHeartbeat(datetime.now(UTC).timestamp(), kind, None, [])
+        instance.add_daemon_heartbeat(beat)
+    assert tick(sensor, instance).skip_message == "All is well."
     (incident,) = store.read().incidents
     assert incident.status == "recovered"
+    warning = Observation(
+        "volume", "raw/orders", "2024-03-02", passed=False, at=NOW, severity=Severity.WARN
+    )
+    report(settings, [warning])
+    assert str(tick(sensor, instance).skip_message).startswith("Worth knowing: incidents (1 open")
 
 
 def test_dagster_is_told_whether_the_newest_day_is_there_whenever_that_changes(
@@ -180,8 +245,7 @@ def test_dagster_is_told_whether_the_newest_day_is_there_whenever_that_changes(
 
     def told() -> dict[str, bool]:
         nonlocal cursor
-        context = dg.build_sensor_context(instance, cursor=cursor)
-        result = sensor.evaluate_tick(context)
+        result = tick(sensor, instance, cursor)
         cursor = result.cursor
         events = [e for e in result.asset_events if isinstance(e, dg.AssetCheckEvaluation)]
         assert {event.check_name for event in events} <= {"newest_day_is_there"}

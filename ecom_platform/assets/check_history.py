@@ -1,83 +1,59 @@
-"""What the checks have answered, as Dagster's event log has it."""
+"""What the checks have said, as the page on the data's quality shows it."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, tzinfo
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import tzinfo
 
 import dagster as dg
-from dagster._core.storage.asset_check_execution_record import (
-    COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES as _ANSWERED,
-)
 
-from ecom_platform.dashboard.quality_report import FAILED, PASSED, WARNED, CheckHistory, Standing
+from ecom_platform.check_results import CheckResult, Verdict
+from ecom_platform.dashboard.quality_report import CheckHistory, Standing
 from ecom_platform.quality.checks import REGIONS
 
-#: Check -> day -> its newest answer.
-Answers = dict[dg.AssetCheckKey, dict[str, dg.AssetCheckEvaluation]]
+#: Check -> day -> its newest result; those of no day are left out.
+Results = Mapping[dg.AssetCheckKey, Mapping[str, CheckResult]]
 
 
-def answers_of_days(
-    instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey], days: Sequence[str]
-) -> Answers:
-    """Return check -> day -> its newest answer."""
-    infos = instance.event_log_storage.get_asset_check_partition_info(keys, partition_keys=days)
-    newest = {
-        (info.check_key, info.partition_key): info.latest_planned_run_id
-        for info in infos
-        if info.latest_execution_status in _ANSWERED
-    }
-    found: Answers = {key: {} for key in keys}
-    # By run: in SQLite, the events of each are in a file of their own, with ids of their own.
-    for run in set(newest.values()):
-        for record in instance.get_records_for_run(
-            run, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
-        ).records:
-            answer = record.event_log_entry.get_dagster_event().asset_check_evaluation_data
-            key, day = answer.asset_check_key, answer.partition
-            if day and newest.get((key, day)) == run:
-                found[key][day] = answer
+def by_check(results: Iterable[CheckResult]) -> Results:
+    """Return check -> day -> result, of those that are of a day."""
+    found: dict[dg.AssetCheckKey, dict[str, CheckResult]] = {}
+    for result in results:
+        if result.day:
+            found.setdefault(result.check, {})[result.day] = result
     return found
 
 
-def history(
-    spec: dg.AssetCheckSpec, answers: Mapping[str, dg.AssetCheckEvaluation]
-) -> CheckHistory:
+def history(spec: dg.AssetCheckSpec, results: Mapping[str, CheckResult]) -> CheckHistory:
     """Return what a check said of each day."""
-    days: dict[str, str] = {}
-    facts: dict[str, dict[str, object]] = {}
-    for day, answer in answers.items():
-        days[day] = _verdict(answer)
-        if not answer.passed:
-            facts[day] = facts_of(answer)
-    asset = spec.asset_key.to_user_string()
-    runbook = spec.metadata.get("runbook", "")
-    return CheckHistory(asset, spec.name, spec.description or "", str(runbook), days, facts)
+    return CheckHistory(
+        spec.asset_key.to_user_string(),
+        spec.name,
+        spec.description or "",
+        str(spec.metadata.get("runbook", "")),
+        {day: result.verdict for day, result in results.items()},
+        {d: facts_of(r) for d, r in results.items() if r.verdict is not Verdict.PASSED},
+    )
 
 
-def facts_of(answer: dg.AssetCheckEvaluation) -> dict[str, object]:
+def facts_of(result: CheckResult) -> dict[str, object]:
     """Return what a check saw."""
-    return {name: value.value for name, value in answer.metadata.items() if name != REGIONS}
-
-
-def _verdict(answer: dg.AssetCheckEvaluation) -> str:
-    if answer.passed:
-        return PASSED
-    return WARNED if answer.severity is dg.AssetCheckSeverity.WARN else FAILED
+    metadata = result.evaluation.metadata
+    return {name: value.value for name, value in metadata.items() if name != REGIONS}
 
 
 def standing(
-    instance: dg.DagsterInstance, specs: Sequence[dg.AssetCheckSpec], zone: tzinfo
-) -> list[Standing]:
-    """Return the newest answer of each check that is asked of no day, where there is one."""
-    newest = instance.event_log_storage.get_latest_asset_check_execution_by_key(
-        [spec.key for spec in specs]
-    )
-    found: list[Standing] = []
-    for spec in sorted(specs, key=lambda spec: (spec.name, spec.asset_key)):
-        record = newest.get(spec.key)
-        if record and record.event and record.status in _ANSWERED:
-            answer = record.event.get_dagster_event().asset_check_evaluation_data
-            asset, runbook = spec.asset_key.to_user_string(), str(spec.metadata.get("runbook", ""))
-            at = datetime.fromtimestamp(record.event.timestamp, zone)
-            question, facts = spec.description or "", facts_of(answer)
-            found.append(Standing(asset, spec.name, question, runbook, _verdict(answer), at, facts))
-    return found
+    specs: Sequence[dg.AssetCheckSpec], results: Iterable[CheckResult], zone: tzinfo
+) -> Iterator[Standing]:
+    """Yield the results that are of no day."""
+    known = {spec.key: spec for spec in specs}
+    found = [result for result in results if not result.day]
+    for result in sorted(found, key=lambda one: (one.check.name, one.check.asset_key)):
+        spec = known[result.check]
+        yield Standing(
+            spec.asset_key.to_user_string(),
+            spec.name,
+            spec.description or "",
+            str(spec.metadata.get("runbook", "")),
+            result.verdict,
+            result.at.astimezone(zone),
+            facts_of(result),
+        )

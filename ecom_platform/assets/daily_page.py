@@ -8,10 +8,10 @@ from typing import Any
 
 import dagster as dg
 
-from ecom_platform.assets.check_history import answers_of_days
 from ecom_platform.assets.metrics import METRICS, Metric
 from ecom_platform.calendar import days_between
-from ecom_platform.dashboard.page import DailyPage, State, render
+from ecom_platform.check_results import count, read_results
+from ecom_platform.dashboard.page import DailyPage, render
 from ecom_platform.dashboard.page_data import DAYS, OwnMetric, collect, report_day
 from ecom_platform.dashboard.summary import summarize
 from ecom_platform.datasets import DATA_OWNER, Dataset
@@ -37,18 +37,17 @@ _STANDARD = {
 
 
 def build_daily_page(
-    settings: Settings, metrics: Sequence[Metric], checks: Iterable[dg.AssetChecksDefinition]
+    settings: Settings, metrics: Sequence[Metric], checks: Sequence[dg.AssetCheckKey]
 ) -> dg.AssetsDefinition:
     """Build the asset: one page, made anew each time, under its day and as the latest.
 
     Args:
         settings: Of the environment.
         metrics: All of them; those of one's own are shown beside the marts' figures.
-        checks: Whose answers for the report day are told.
+        checks: All that are declared: those of the marts, too.
     """
     marts = list(load_marts(load_manifest()).values())
     shown = [m for m in metrics if m.name == "payment_status" or m.name not in _STANDARD]
-    keys = [spec.key for made in checks for spec in made.check_specs if spec.partitions_def]
 
     @dg.asset(
         key=DAILY.asset.split("/"),
@@ -70,7 +69,7 @@ def build_daily_page(
             if day is None:
                 raise LakeError("No day is computed.", hint="Run: ecom run --from DAY --to DAY")
             _add_metrics(connection, settings, lake, shown, day)
-            page = gather(settings, connection, lake, day, shown, keys, context)
+            page = gather(settings, connection, lake, day, shown, checks, context)
             html, summary = render(page), summarize(connection, day)
             pages = open_storage(settings.pages)
             for place in (page_of(day), DAILY):
@@ -99,7 +98,7 @@ def gather(
     lake: Lake,
     day: date,
     metrics: Sequence[Metric],
-    keys: Sequence[dg.AssetCheckKey],
+    checks: Sequence[dg.AssetCheckKey],
     context: dg.AssetExecutionContext,
 ) -> DailyPage:
     """Collect what is on the page.
@@ -117,7 +116,7 @@ def gather(
         now.astimezone(settings.calendar.zone),
         settings.timezone,
         context.run.run_id,
-        _state(context.instance, keys, day),
+        count(read_results(context.instance, checks, [day])),
         late,
         list(_restated(lake.ledger, settings, first, day)),
         _definitions(settings, own),
@@ -153,17 +152,6 @@ def _add_metrics(
     days = [one.isoformat() for one in days_between(first, day)]
     for metric in metrics:
         add_view(connection, lake.table(metric.dataset, days).partitions())
-
-
-def _state(instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey], day: date) -> State:
-    answers = [
-        by_day[str(day)]
-        for by_day in answers_of_days(instance, keys, [str(day)]).values()
-        if by_day
-    ]
-    no = [answer for answer in answers if not answer.passed]
-    warnings = sum(answer.severity is dg.AssetCheckSeverity.WARN for answer in no)
-    return State(len(answers) - len(no), len(answers), warnings)
 
 
 def _restated(

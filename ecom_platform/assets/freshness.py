@@ -13,13 +13,11 @@ import dagster as dg
 
 from ecom_platform.assets.metrics import METRICS, Metric
 from ecom_platform.datasets import CLEANED, DATA_OWNER, Dataset
-from ecom_platform.freshness import Freshness, freshness_of
+from ecom_platform.freshness import FRESH, Freshness, freshness_of
 from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.pages import PAGES, Page
 from ecom_platform.quality.checks import runbook_of
 from ecom_platform.settings import Settings
-
-FRESH = "newest_day_is_there"
 
 
 def build_freshness_checks(

@@ -1,20 +1,15 @@
 """The asset of the page on the data's quality: where its facts come from, and where it goes."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from ecom_platform.assets.check_history import (
-    Answers,
-    answers_of_days,
-    facts_of,
-    history,
-    standing,
-)
+from ecom_platform.assets.check_history import Results, by_check, facts_of, history, standing
 from ecom_platform.assets.source_checks import MATCHES_SOURCE
+from ecom_platform.check_results import Verdict, count, read_results, recent_days
 from ecom_platform.dashboard.quality_report import (
     OpenIncident,
     QualityReport,
@@ -24,7 +19,7 @@ from ecom_platform.dashboard.quality_report import (
 )
 from ecom_platform.datasets import DATA_OWNER, QUARANTINE, Dataset
 from ecom_platform.engines.duckdb import Engine, add_view
-from ecom_platform.health import examine_health
+from ecom_platform.health.examine import examine_health
 from ecom_platform.incidents.store import IncidentStore
 from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.pages import QUALITY
@@ -32,23 +27,20 @@ from ecom_platform.lake.publish import Lake
 from ecom_platform.lake.storage import open_storage
 from ecom_platform.settings import Settings
 
-#: Days that the page is about.
-DAYS = 28
 #: Ids that the page names of rows that were set aside for one reason.
 KEYS = 5
 
 
 def build_quality_report(
-    settings: Settings, datasets: Sequence[Dataset], checks: Iterable[dg.AssetChecksDefinition]
+    settings: Settings, datasets: Sequence[Dataset], specs: Sequence[dg.AssetCheckSpec]
 ) -> dg.AssetsDefinition:
     """Build the asset: one page, made anew each time.
 
     Args:
         settings: Of the environment.
         datasets: All that the lake holds.
-        checks: Whose answers are on the page.
+        specs: Of the checks whose results are on the page: all, those of the marts too.
     """
-    specs = [spec for made in checks for spec in made.check_specs]
 
     @dg.asset(
         key=QUALITY.asset.split("/"),
@@ -92,43 +84,43 @@ def gather(
         LakeError: The lake cannot be read.
     """
     newest = settings.calendar.last_closed(now)
-    span = (newest - timedelta(days=back) for back in reversed(range(DAYS)))
-    days = [day.isoformat() for day in span if day >= settings.start_date]
-    of_days = [spec for spec in specs if spec.partitions_def]
-    of_no_day = [spec for spec in specs if not spec.partitions_def]
-    answers = answers_of_days(instance, [spec.key for spec in of_days], days)
+    days = [day.isoformat() for day in recent_days(settings, now)]
+    checks = [spec.key for spec in specs]
+    results = read_results(instance, checks, recent_days(settings, now))
+    found = by_check(results)
+    of_days = sorted((spec for spec in specs if spec.partitions_def), key=lambda spec: spec.key)
     return QualityReport(
         now.astimezone(settings.calendar.zone),
         settings.timezone,
         newest,
         days,
-        list(examine_health(settings, datasets, instance, now)),
+        list(examine_health(settings, datasets, checks, instance, now)),
         list(_incidents(settings, engine.scratch)),
-        standing(instance, of_no_day, settings.calendar.zone),
-        [history(spec, answers[spec.key]) for spec in sorted(of_days, key=lambda s: s.key)],
-        sorted(_reconciled(answers), key=lambda row: (row.day, row.table), reverse=True),
+        count(results),
+        list(standing(specs, results, settings.calendar.zone)),
+        [history(spec, found.get(spec.key, {})) for spec in of_days],
+        sorted(_reconciled(found), key=lambda row: (row.day, row.table), reverse=True),
         list(_quarantined(settings, days, engine)),
     )
 
 
 def _incidents(settings: Settings, scratch: Path) -> Iterator[OpenIncident]:
-    for one in IncidentStore(open_storage(settings.lake), scratch).read().incidents:
-        if not one.closed:
-            yield OpenIncident(
-                one.id,
-                f"{one.asset} ({one.region})" if one.region else one.asset,
-                one.check,
-                one.severity.value,
-                one.status,
-                one.opened_at.astimezone(settings.calendar.zone),
-                sorted(day for day in one.days if day),
-            )
+    for one in IncidentStore(open_storage(settings.lake), scratch).read().open:
+        yield OpenIncident(
+            one.id,
+            f"{one.asset} ({one.region})" if one.region else one.asset,
+            one.check,
+            one.severity.value,
+            one.status,
+            one.opened_at.astimezone(settings.calendar.zone),
+            sorted(day for day in one.days if day),
+        )
 
 
-def _reconciled(answers: Answers) -> Iterator[Reconciled]:
-    for key, by_day in answers.items():
-        for day, answer in by_day.items() if key.name == MATCHES_SOURCE else ():
-            facts = facts_of(answer)
+def _reconciled(results: Results) -> Iterator[Reconciled]:
+    for key, by_day in results.items():
+        for day, result in by_day.items() if key.name == MATCHES_SOURCE else ():
+            facts = facts_of(result)
             yield Reconciled(
                 key.asset_key.path[-1],
                 day,
@@ -136,7 +128,7 @@ def _reconciled(answers: Answers) -> Iterator[Reconciled]:
                 int(str(facts["lake_rows"])),
                 str(facts.get("source_amount", "")),
                 str(facts.get("lake_amount", "")),
-                answer.passed,
+                result.verdict is Verdict.PASSED,
             )
 
 
@@ -153,6 +145,6 @@ def _quarantined(settings: Settings, days: Sequence[str], engine: Engine) -> Ite
                 FROM rejected GROUP BY reject_reason ORDER BY 2 DESC, 1
                 """
             ).fetchall()
-        for reason, count, first, last, keys in rows:
+        for reason, number, first, last, keys in rows:
             shown = [key for key in keys if key is not None]
-            yield Quarantined(dataset.name, reason, count, first, last, shown)
+            yield Quarantined(dataset.name, reason, number, first, last, shown)

@@ -27,9 +27,11 @@ def build_reporting_assets(
         metrics: Those among them that are metrics.
         checks: Of all of them.
     """
+    marts = build_mart_assets(settings, datasets)
+    specs = [spec for made in (*checks, marts) for spec in made.check_specs]
     return [
-        build_mart_assets(settings, datasets),
-        build_quality_report(settings, datasets, checks),
-        build_daily_page(settings, metrics, checks),
+        marts,
+        build_quality_report(settings, datasets, specs),
+        build_daily_page(settings, metrics, [spec.key for spec in specs]),
         *build_morning_message(settings),
     ]

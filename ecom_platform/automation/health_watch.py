@@ -10,9 +10,9 @@ from ecom_platform.assets.freshness import evaluation
 from ecom_platform.automation.incidents import report
 from ecom_platform.automation.run_answers import FINISHED, PUBLISHED
 from ecom_platform.datasets import Dataset
-from ecom_platform.findings import WRONG
+from ecom_platform.findings import WRONG, summary
 from ecom_platform.freshness import freshness_of
-from ecom_platform.health import examine_health
+from ecom_platform.health.examine import examine_health, examine_incidents
 from ecom_platform.incidents.model import NO_DAY, About, Observation
 from ecom_platform.incidents.store import IncidentStore
 from ecom_platform.lake.pages import PAGES
@@ -41,20 +41,26 @@ def build_health_sensor(settings: Settings, datasets: Sequence[Dataset]) -> dg.S
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def health(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        now = datetime.now(UTC)
+        now, repository = datetime.now(UTC), context.repository_def
+        assert repository is not None  # noqa: S101 - the daemon always gives one
+        checks = repository.asset_graph.asset_check_keys
+        findings = [
+            found
+            for found in examine_health(settings, datasets, checks, context.instance, now)
+            if found.what != "incidents"  # which this tick may end or open
+        ]
         reasons: dict[str, list[str]] = {what: [] for what in WATCHED}
-        for found in examine_health(settings, datasets, context.instance, now):
+        for found in findings:
             if found.mark == WRONG and found.what in WATCHED:
                 reasons[found.what].append(f"{found.fact}\n{found.advice}")
         if reasons["days"] and _is_told(settings):
             reasons["days"] = []
         report(settings, [_answer(what, told, now) for what, told in reasons.items()])
-        trouble = ", ".join(what for what, told in reasons.items() if told)
         told = json.loads(context.cursor or "{}")
         fresh = list(freshness_of(settings, watched, PAGES, now))
         answers = {found.asset: [str(found.due), found.is_there] for found in fresh}
         return dg.SensorResult(
-            skip_reason=f"Not well: {trouble}." if trouble else "All is well.",
+            skip_reason=summary([*findings, *examine_incidents(settings)]),
             cursor=json.dumps(answers),
             asset_events=[
                 dg.AssetCheckEvaluation(**evaluation(found))

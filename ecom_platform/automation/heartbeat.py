@@ -7,7 +7,7 @@ import dagster as dg
 
 from ecom_platform.alerts.heartbeat import Vitals, send_heartbeat
 from ecom_platform.datasets import Dataset
-from ecom_platform.health import missing_days
+from ecom_platform.health.days import missing_days
 from ecom_platform.settings import Settings
 
 HEARTBEAT = "heartbeat"

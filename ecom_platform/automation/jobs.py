@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from ecom_platform.assets.freshness import FRESH
 from ecom_platform.automation.event_log import build_event_log_job
+from ecom_platform.freshness import FRESH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from ecom_platform.assets.freshness import FRESH
 from ecom_platform.automation.catalog import path_of
 from ecom_platform.automation.runs import days_of
+from ecom_platform.freshness import FRESH
 from ecom_platform.incidents.model import NO_DAY, PUBLISHED, About, Fact, Observation, Severity
 from ecom_platform.lake.events import LEDGER, SETTLED_VALUES
 from ecom_platform.quality.checks import REGIONS, SEVERITY

@@ -12,7 +12,7 @@ from ecom_platform.commands.formats import messages, print_findings
 from ecom_platform.commands.run import prepare_instance
 from ecom_platform.datasets import CLEANED, QUARANTINE, RAW
 from ecom_platform.findings import WRONG
-from ecom_platform.health import examine_health
+from ecom_platform.health.examine import examine_health
 
 if TYPE_CHECKING:
     from ecom_platform.settings import Settings
@@ -24,9 +24,12 @@ def show_status(settings: Settings) -> int:
     Raises:
         LakeError: The lake cannot be read.
     """
+    from ecom_platform.definitions import defs
+
     prepare_instance(messages())
     datasets = (*RAW, *CLEANED, *QUARANTINE, *(metric.dataset for metric in METRICS))
+    checks = defs.get_repository_def().asset_graph.asset_check_keys
     with dg.DagsterInstance.get() as instance:
-        findings = list(examine_health(settings, datasets, instance, datetime.now(UTC)))
+        findings = list(examine_health(settings, datasets, checks, instance, datetime.now(UTC)))
     print_findings(findings)
     return 1 if any(finding.mark == WRONG for finding in findings) else 0

@@ -22,49 +22,14 @@ if TYPE_CHECKING:
 
     from jinja2 import Template
 
+    from ecom_platform.check_results import CheckCount
+
 SCRIPTS = (
     "format.js", "model.js", "charts.js", "tables.js", "lead.js", "figures.js", "download.js",
     "page.js",
 )  # fmt: skip
 #: Figures that can be chosen by a key.
 KEYS = 9
-
-
-@dataclass(frozen=True)
-class State:
-    """What the checks say of the report day.
-
-    Args:
-        passed: How many passed.
-        asked: How many were asked.
-        warnings: How many of the others only warn.
-    """
-
-    passed: int
-    asked: int
-    warnings: int
-
-    @property
-    def mark(self) -> str:
-        """`passed`, `warned` or `failed`."""
-        if self.passed == self.asked:
-            return "passed"
-        return "warned" if self.passed + self.warnings == self.asked else "failed"
-
-    @property
-    def sentence(self) -> str:
-        """How it is, in a few words."""
-        if not self.asked:
-            return "Not checked"
-        errors = self.asked - self.passed - self.warnings
-        parts = [f"{self.passed} of {self.asked} checks passed"]
-        parts += [_several(errors, "error")] if errors else []
-        parts += [_several(self.warnings, "warning")] if self.warnings else []
-        return ", ".join(parts)
-
-
-def _several(count: int, what: str) -> str:
-    return f"{count} {what}{'s' if count > 1 else ''}"
 
 
 @dataclass(frozen=True)
@@ -76,7 +41,7 @@ class DailyPage:
         made_at: When, in the business timezone.
         timezone: The business timezone.
         run: Id of the run that made it.
-        state: What the checks say.
+        state: What the checks say of it.
         late: Sentences about what should be there and is not.
         restated: `day` (a number), `region`, `metric`, `label`, `was`, `now` and `at` of each
             published value that was another one before, the oldest day first.
@@ -89,7 +54,7 @@ class DailyPage:
     made_at: datetime
     timezone: str
     run: str
-    state: State
+    state: CheckCount
     late: Sequence[str]
     restated: Sequence[Mapping[str, Any]]
     definitions: Sequence[tuple[str, str]]

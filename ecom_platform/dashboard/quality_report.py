@@ -10,15 +10,17 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from ecom_platform.check_results import Verdict
+from ecom_platform.findings import WRONG, several
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date, datetime
 
     from jinja2 import Template
 
+    from ecom_platform.check_results import CheckCount
     from ecom_platform.findings import Finding
-
-PASSED, WARNED, FAILED = "passed", "warned", "failed"
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,7 @@ class QualityReport:
         days: ISO, the days it is about, oldest first.
         health: Whether everything goes on.
         incidents: Those that are open, the oldest first.
+        count: Of the results of these days, and of those that are of no day.
         standing: The answers that are of no day.
         checks: Of all assets, those that are asked of days.
         reconciled: The same days.
@@ -145,6 +148,7 @@ class QualityReport:
     days: Sequence[str]
     health: Sequence[Finding]
     incidents: Sequence[OpenIncident]
+    count: CheckCount
     standing: Sequence[Standing]
     checks: Sequence[CheckHistory]
     reconciled: Sequence[Reconciled]
@@ -153,29 +157,21 @@ class QualityReport:
     @property
     def troubled(self) -> list[CheckHistory]:
         """The checks that said no on some day."""
-        return [check for check in self.checks if set(check.days.values()) - {PASSED}]
+        return [check for check in self.checks if set(check.days.values()) - {Verdict.PASSED}]
 
     @property
     def sentence(self) -> str:
         """How it is, in one sentence."""
-        checked = [day for check in self.checks for day in check.days]
-        if not checked:
+        if not self.count.total:
             return "No day has been checked yet."
-        newest = max(checked)
-        answers = [check.days[newest] for check in self.checks if newest in check.days]
-        no = [answer for answer in answers if answer != PASSED]
-        wrong = [found for found in self.health if found.mark == "✗"]
-        said = f"{len(answers) - len(no)} of {len(answers)} checks passed on {newest}"
-        earlier = len(self.troubled)
-        return (
-            f"{said}; {earlier or 'no'} {'check' if earlier == 1 else 'checks'} said no in the "
-            f"last {len(self.days)} days"
-            + (
-                f"; {len(wrong)} {'things need' if wrong[1:] else 'thing needs'} attention."
-                if wrong
-                else "."
-            )
-        )
+        days = f", {self.days[0]} to {self.days[-1]}" if self.days else ""
+        wrong = sum(found.mark == WRONG for found in self.health)
+        told = [
+            f"{self.count.sentence}{days}",
+            several(len(self.incidents), "incident is open", "incidents are open"),
+            several(wrong, "thing needs attention", "things need attention"),
+        ]
+        return f"{'; '.join(told)}."
 
 
 def render(report: QualityReport) -> str:

@@ -279,3 +279,8 @@ class State(BaseModel):
     alerts: list[Alert] = []
     accepted: list[Accepted] = []
     gone: list[Incident] = Field(default=[], exclude=True)
+
+    @property
+    def open(self) -> list[Incident]:
+        """Those that are not over."""
+        return [incident for incident in self.incidents if incident.closed is None]

@@ -109,7 +109,7 @@ def test_incidents_that_are_open_are_told(page: str) -> None:
 
 
 def test_what_is_asked_of_no_day_has_its_newest_answer(page: str) -> None:
-    told = text(page).partition("The source, and the newest day")[2]
+    told = text(page).partition("The source and the marts")[2]
     assert re.search(r"raw/orders columns_are_the_same .*? ✓ columns 5 ", told)
     assert re.search(r"raw/payments nothing_is_of_the_future .*? ✓ broken 0 ", told)
 
@@ -130,10 +130,15 @@ def test_the_page_runs_and_loads_nothing(page: str) -> None:
     assert not re.findall(r"""(?:src|href)=|url\(|@import|https?://""", page)
 
 
+def test_health_counts_the_same_checks_as_the_page(page: str) -> None:
+    (count,) = re.findall(r'class="lead">(.*?);', page)
+    assert f" ! checks {count}: cleaned/orders parents_exist " in text(page)
+
+
 def test_the_first_sentence_says_how_it_is(page: str) -> None:
     lead = re.findall(r'class="lead">(.*?)</p>', page, re.DOTALL)[0]
     assert re.fullmatch(
-        rf"\d+ of \d+ checks passed on {YESTERDAY}; 1 check said no in the last 3 days; "
+        rf"\d+ of \d+ checks passed, 1 warning, {FIRST} to {YESTERDAY}; 1 incident is open; "
         r"1 thing needs attention\.",
         lead,
     )

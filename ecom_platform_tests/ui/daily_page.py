@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from ecom_platform.dashboard.page import DailyPage, State, render
+from ecom_platform.check_results import CheckCount
+from ecom_platform.dashboard.page import DailyPage, render
 from ecom_platform.dashboard.page_data import OwnMetric, collect, report_day
 from ecom_platform.engines.dbt import build
 from ecom_platform.marts import PROJECT
@@ -83,7 +84,7 @@ def make_page(
         assert day
         figures = collect(connection, day, first, own)
     page = DailyPage(
-        day, datetime.now(UTC), "UTC", "0123456789", State(40, 42, 2), [], [], [], 90, figures
+        day, datetime.now(UTC), "UTC", "0123456789", CheckCount(40, 2), [], [], [], 90, figures
     )
     file = folder / "dashboards" / "latest" / "index.html"
     file.parent.mkdir(parents=True)
