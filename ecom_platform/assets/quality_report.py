@@ -25,6 +25,7 @@ from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.pages import QUALITY
 from ecom_platform.lake.publish import Lake
 from ecom_platform.lake.storage import open_storage
+from ecom_platform.marts import load_manifest, load_marts
 from ecom_platform.settings import Settings
 
 #: Ids that the page names of rows that were set aside for one reason.
@@ -45,7 +46,7 @@ def build_quality_report(
     @dg.asset(
         key=QUALITY.asset.split("/"),
         # It is about all assets; these are the last, and spare the graph the edges of the others.
-        deps=[dataset.path.split("/") for dataset in datasets if dataset.layer == "metrics"],
+        deps=[mart.path.split("/") for mart in load_marts(load_manifest()).values()],
         description="One page on the data's quality: every check by day, source against lake, the "
         "quarantine, and whether everything goes on. It loads nothing and identifies nobody.",
         group_name="dashboards",
