@@ -217,11 +217,16 @@ def main() -> None:
             raise
         _complain(str(error))
     except Exception as error:
+        from ecom_platform.instance.errors import explain_instance_error
+
         if debug:
             raise
+        foreseen = explain_instance_error(error)
         _complain(
-            f"{type(error).__name__}: {error}\n  What to do: This is none of the errors that the "
-            "platform foresees. Run the same with --debug to see where it comes from."
+            str(foreseen)
+            if foreseen
+            else f"{type(error).__name__}: {error}\n  What to do: This is none of the errors that "
+            "the platform foresees. Run the same with --debug to see where it comes from."
         )
     sys.exit(1)
 

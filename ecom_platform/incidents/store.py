@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from ecom_platform.errors import LakeError, PublishConflictError
 from ecom_platform.incidents.model import Incident, State
+from ecom_platform.lake.base import fetch_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +100,7 @@ class IncidentStore:
         stored = self._storage.stat(STATE)
         if stored is None:
             return None, State()
-        (file,) = self._storage.fetch([STATE], self._scratch).values()
+        file = fetch_one(self._storage, STATE, self._scratch)
         try:
             return stored.etag, State.model_validate_json(file.read_bytes())
         except ValidationError as error:

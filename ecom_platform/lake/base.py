@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from ecom_platform.errors import PublishConflictError
+from ecom_platform.errors import MissingPartitionError, PublishConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -75,6 +75,21 @@ class Storage(Protocol):
             LakeError: It cannot; the message says why.
         """
         ...
+
+
+def fetch_one(storage: Storage, path: str, scratch: Path) -> Path:
+    """Return the local file of an object that was there a moment ago.
+
+    Raises:
+        MissingPartitionError: It is not there any more.
+    """
+    file = storage.fetch([path], scratch).get(path)
+    if file is None:
+        raise MissingPartitionError(
+            f"{storage.uri(path)} was removed while it was in use.",
+            hint="Run the same again; see who else deletes from the lake.",
+        )
+    return file
 
 
 def conflict(uri: str) -> PublishConflictError:

@@ -11,6 +11,7 @@ from pyarrow import parquet
 
 from ecom_platform.datasets import Type
 from ecom_platform.errors import LakeError
+from ecom_platform.lake.base import fetch_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -105,7 +106,7 @@ def _id_types(dataset: Dataset, storage: Storage, scratch: Path) -> dict[str, st
     for path in _newest(storage, dataset):
         stored = storage.stat(path)
         if stored and stored.metadata.get("ecom-rows", "0") != "0":
-            schema = parquet.read_schema(storage.fetch([path], scratch)[path])
+            schema = parquet.read_schema(fetch_one(storage, path, scratch))
             kinds = {name: str(schema.field(name).type) for name in ids}
             return {name: "bigint" if kinds[name] == "int64" else "string" for name in ids}
     return dict.fromkeys(ids, "string")

@@ -17,6 +17,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from ecom_platform.engines.duckdb import quote, text
+from ecom_platform.lake.base import fetch_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -124,7 +125,7 @@ class Ledger:
             cause: Why the numbers change.
         """
         path = dataset.object_path(day)
-        old = parquet.read_table(self._storage.fetch([path], self._scratch)[path])
+        old = parquet.read_table(fetch_one(self._storage, path, self._scratch))
         cursor.register("replaced", old)
         found = cursor.sql(_changes(dataset, table, day, old.column_names)).to_arrow_table()
         cursor.unregister("replaced")

@@ -279,3 +279,24 @@ def test_an_interrupted_run_ends_and_says_so() -> None:
     with dg.DagsterInstance.get() as instance:
         (run,) = instance.get_runs()
     assert run.is_finished
+
+
+@pytest.mark.usefixtures("shop", "lake")
+def test_a_dagster_home_without_room_is_named(tmp_path: Path) -> None:
+    # No file may become larger than this: the nearest to a full disk that needs no root.
+    command = (
+        "import resource, signal; from ecom_platform.cli.main import main; "
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", command, "run", *DAYS],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "DAGSTER_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"Error: Dagster cannot record what happens in {tmp_path}: " in done.stderr
+    assert "Make room there" in done.stderr
+    assert "foresees" not in done.stderr

@@ -23,7 +23,13 @@ import pytest
 from pyarrow import dataset as arrow_dataset
 from pyarrow import parquet
 
-from ecom_platform.errors import LakeError, LakeUnavailableError, PublishConflictError
+from ecom_platform.errors import (
+    LakeError,
+    LakeUnavailableError,
+    MissingPartitionError,
+    PublishConflictError,
+)
+from ecom_platform.lake.base import fetch_one
 from ecom_platform.lake.folder import FolderStorage
 from ecom_platform.lake.storage import open_storage
 from ecom_platform.object_store import explain_s3_error, open_s3
@@ -338,6 +344,15 @@ def test_an_object_is_downloaded_once_for_all_steps_of_a_run(
         for _ in range(3):
             storage.fetch([PATH], tmp_path / "scratch")
         assert proxy.seen["GET"] == before + 1
+
+
+def test_an_object_that_was_removed_while_in_use_is_named(address: str, tmp_path: Path) -> None:
+    storage = open_storage(address)
+    put(storage, tmp_path, "there", None)
+    assert fetch_one(storage, PATH, tmp_path).exists()
+    remove(storage)
+    with pytest.raises(MissingPartitionError, match=f"{PATH} was removed while it was in use"):
+        fetch_one(open_storage(address), PATH, tmp_path / "other")
 
 
 def test_a_damaged_object_has_no_facts_and_can_be_replaced(address: str, tmp_path: Path) -> None:
