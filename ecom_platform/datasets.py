@@ -202,8 +202,8 @@ CLEANED_ORDERS = Dataset(
         Column(
             "total_amount",
             Type.MONEY,
-            "Order total, in the shop's currency, rounded half-up to 2 decimals",
-            required=True,
+            "Order total, in the shop's currency, rounded half-up to 2 decimals; NULL where the "
+            "source has none, or none that is an amount",
         ),
         Column("created_at", Type.INSTANT, "When the order was placed (UTC)", required=True),
         Column("status", Type.TEXT, "Order status, trimmed and lower-cased", required=True),

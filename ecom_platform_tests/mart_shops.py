@@ -40,7 +40,7 @@ def odd_shop() -> MartsOracle:
         region = chance.choice(REGIONS) if day > date(2024, 6, 20) else "north"
         # Ties in time are broken by the id.
         at = datetime.combine(day, time(chance.randrange(3)), UTC)
-        amount = Decimal(chance.randrange(20000)).scaleb(-2)
+        amount = Decimal(chance.randrange(20000)).scaleb(-2) if number % 30 else None
         order = Order(f"{number:05}", customer, region, day, at, amount, chance.random() < 0.15)
         orders.append(order)
         for _ in range(chance.choice((0, 1, 1, 1, 2, 3))):

@@ -22,14 +22,14 @@ ZERO = Decimal("0.00")
 
 @dataclass(frozen=True)
 class Order:
-    """An order; `customer` is None for a guest."""
+    """An order; `customer` is None for a guest, `amount` where it is not known."""
 
     id: str
     customer: str | None
     region: str
     day: date
     at: datetime
-    amount: Decimal
+    amount: Decimal | None
     is_void: bool
 
 
@@ -310,6 +310,7 @@ class MartsOracle:
                 if day < since:
                     continue
                 orders = [o for o in self._orders_by_day[day] if region in ("all", o.region)]
+                known = [order.amount for order in orders if order.amount is not None]
                 outcomes = [_outcome(paid[order.id]) for order in orders]
                 received = [
                     (payment.amount, (payment.day - day).days)
@@ -321,7 +322,8 @@ class MartsOracle:
                     "date": day,
                     "region": region,
                     "orders": len(orders),
-                    "ordered_amount": sum((order.amount for order in orders), ZERO),
+                    "ordered_amount": sum(known, ZERO) if known or not orders else None,
+                    "orders_without_amount": len(orders) - len(known),
                     "received_amount": sum((amount for amount, _ in received), ZERO),
                 }
                 for outcome in ("paid", "pending", "failed", "refunded", "other", "unpaid"):

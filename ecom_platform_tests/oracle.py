@@ -125,7 +125,7 @@ def clean(shop: Shop, settings: Settings) -> Cleaned:
     for row in shop.orders:
         created_at, usable = read_instant(row.created_at, source_zone), None
         day = day_of(created_at)
-        if row.id is not None and created_at and read_amount(row.total_amount) is not None:
+        if row.id is not None and created_at:
             region = regions.get(row.customer_id, "unknown")
             is_void = (word(row.status) or "unknown") in settings.void_order_statuses
             usable = CleanOrder(day, region, row.id, row.customer_id, created_at, is_void)

@@ -127,7 +127,10 @@ def _clean(
 def _count(connection: Connection, raw: Dataset) -> dict[str, dict[str, int]]:
     """Count the rows of each day: read, cleaned, quarantined, duplicate, rounded."""
     money = [column.name for column in raw.columns if column.type is Type.MONEY]
-    rounded = f"source.{quote(f'{money[0]}_text')} IS NOT NULL" if money else "false"
+    rounded = "false"
+    if money:
+        text = quote(f"{money[0]}_text")
+        rounded = f"source.{text} IS NOT NULL AND decided.{quote(money[0])} IS NOT NULL"
     found = connection.execute(
         f"""
         WITH

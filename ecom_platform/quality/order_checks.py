@@ -1,4 +1,4 @@
-"""The checks of orders against their payments, which are filed under days of their own."""
+"""The checks of orders' totals: are they there, and do payments, of days of their own, match?"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dagster import AssetCheckSeverity
 
-from ecom_platform.datasets import CLEANED_ORDERS, CLEANED_PAYMENTS
+from ecom_platform.datasets import CLEANED_ORDERS, CLEANED_PAYMENTS, RAW_ORDERS
 from ecom_platform.quality.checks import Check, Nearby, nearby
 
 if TYPE_CHECKING:
@@ -36,7 +36,27 @@ _PAID = """
 
 
 def order_checks(thresholds: Thresholds) -> Iterator[Check]:
-    """Declare the checks of orders against their payments."""
+    """Declare the checks of orders' totals, and of their payments against these."""
+    yield Check(
+        "amounts_are_known",
+        CLEANED_ORDERS.path,
+        "Does every order have a total that is an amount? It counts as an order all the same.",
+        """
+        SELECT
+            own.date,
+            count(*) AS broken,
+            count(*) - count(source.total_amount_text) AS missing,
+            count(source.total_amount_text) AS unreadable,
+            CAST(min(own.id) AS VARCHAR) AS example
+        FROM cleaned.orders AS own
+        INNER JOIN (SELECT DISTINCT date, id, total_amount_text FROM raw.orders) AS source
+            USING (date, id)
+        WHERE own.total_amount IS NULL
+        GROUP BY own.date
+        """,
+        reads=(CLEANED_ORDERS.path, RAW_ORDERS.path),
+        severity=AssetCheckSeverity.WARN,
+    )
     limits = thresholds.arithmetic.of(CLEANED_ORDERS.path)
     least = thresholds.completeness.of(CLEANED_ORDERS.path).min_rows
     payments = (Nearby(CLEANED_PAYMENTS.path, BEFORE, AFTER),)
@@ -51,7 +71,7 @@ def order_checks(thresholds: Thresholds) -> Iterator[Check]:
         SELECT
             date,
             count(*) FILTER (WHERE abs(captured - total_amount) >= 0.005) AS broken,
-            count(*) AS all_rows,
+            count(total_amount) AS all_rows,
             count(*) FILTER (WHERE captured = 0 AND total_amount > 0) AS unpaid,
             count(*) FILTER (WHERE captured - total_amount >= 0.005) AS paid_too_much,
             CAST(sum(captured - total_amount) AS VARCHAR) AS difference

@@ -128,6 +128,9 @@ TAMPERINGS: dict[str, list[tuple[str, ...]]] = {
     "cleaned/orders guests_are_few": [
         ("cleaned/orders", "SELECT * REPLACE (NULL AS customer_id) FROM rows")
     ],
+    "cleaned/orders amounts_are_known": [
+        ("cleaned/orders", "SELECT * REPLACE (nullif(total_amount, 10) AS total_amount) FROM rows")
+    ],
     ORDERS_PAID: [
         (
             "cleaned/orders",

@@ -592,7 +592,7 @@ def test_a_day_of_which_a_later_step_failed_is_asked_for_again_though_it_was_rea
     watch: Watch,
 ) -> None:
     watch.options["retention_days"] = 1  # the lake has raw days alone
-    watch.files.put({ORDERS: [{"id": "1", "total_amount": "much"}]})
+    watch.files.put({ORDERS: [{"id": ""}]})
     assert watch.tick() == [(DAY, DAY)]
     day = date.fromisoformat(DAY)
     with open_platform(watch.settings(quarantine_min_rows=0)) as platform:

@@ -411,9 +411,7 @@ def test_a_day_of_which_a_later_step_failed_is_asked_for_again_though_it_was_rea
     watch: Watch,
 ) -> None:
     watch.tick()
-    watch.database.execute(
-        f"update orders set total_amount = null where created_at::date = '{OLD}'"
-    )
+    watch.database.execute(f"update payments set amount = null where paid_at::date = '{OLD}'")
     assert watch.tick(after=timedelta(days=1)) == [(OLD, OLD)]
     strict = watch.database.settings(**watch.options, quarantine_min_rows=0)
     day = date.fromisoformat(OLD)

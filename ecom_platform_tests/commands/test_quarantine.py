@@ -20,73 +20,75 @@ if TYPE_CHECKING:
     Call = Callable[..., Done]
 
 SPAN = ("--from", "2024-03-01", "--to", "2024-03-04")
-ORDERS = """\
-id,customer_id,total_amount,created_at,status
-1,7,19.90,2024-03-01 10:00:00,done
-2,7,=cmd(),2024-03-01 11:00:00,done
-3,7,19.90,soon,done
-4,7,12 EUR,2024-03-03 10:00:00,done
+PAYMENTS = """\
+id,order_id,amount,status,paid_at
+1,1,19.90,paid,2024-03-01 10:00:00
+2,1,=cmd(),paid,2024-03-01 11:00:00
+3,1,19.90,paid,soon
+4,1,12 EUR,paid,2024-03-03 10:00:00
 """
 
 
 @pytest.fixture
 def shop(lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A shop with three bad orders, run over four days; return the file of its orders."""
+    """A shop with three bad payments, run over four days; return the file of its payments."""
     del lake
     source = tmp_path / "shop"
     source.mkdir()
-    (source / "orders.csv").write_text(ORDERS)
+    (source / "orders.csv").write_text(
+        "id,customer_id,total_amount,created_at,status\n1,7,19.90,2024-03-01 10:00:00,done\n"
+    )
     (source / "customers.csv").write_text(
         "id,email,region,signup_date\n7,ann@example.invalid,north,2024-03-02\n"
         "8,bob@example.invalid,north,2024-02-31\n"
     )
-    (source / "payments.csv").write_text("id,order_id,amount,status,paid_at\n")
+    (source / "payments.csv").write_text(PAYMENTS)
     monkeypatch.setenv("ECOM_SOURCE", source.as_uri())
     monkeypatch.setenv("ECOM_EMAIL_HMAC_KEY", "k" * 32)
     assert ecom("run", *SPAN).code == 0
-    return source / "orders.csv"
+    return source / "payments.csv"
 
 
 def test_rows_are_listed_shown_and_leave_once_they_are_mended(shop: Path, command: Call) -> None:
     listed = command("quarantine", "list", *SPAN, "--format", "json")
     assert [tuple(row.values()) for row in json.loads(listed.out)] == [
-        ("orders", "total_amount is not an amount", 2, 2, "2024-03-01", "2024-03-03"),
-        ("orders", "created_at is not a time", 1, 1, "2024-03-01", "2024-03-01"),
         ("customers", "signup_date is not a date", 1, 1, "2024-03-01", "2024-03-01"),
+        ("payments", "amount is not an amount", 2, 2, "2024-03-01", "2024-03-03"),
+        ("payments", "paid_at is not a time", 1, 1, "2024-03-01", "2024-03-01"),
     ]
 
-    shown = command("quarantine", "show", "orders", *SPAN)
+    shown = command("quarantine", "show", "payments", *SPAN)
     lines = [line.split("│")[1:-1] for line in shown.out.splitlines() if line.startswith("│")]
     assert [[cell.strip() for cell in line] for line in lines] == [
-        ["2024-03-01", "3", "created_at is not a time", "soon"],
-        ["2024-03-01", "2", "total_amount is not an amount", "=cmd()"],
-        ["2024-03-03", "4", "total_amount is not an amount", "12 EUR"],
+        ["2024-03-01", "2", "amount is not an amount", "=cmd()"],
+        ["2024-03-01", "3", "paid_at is not a time", "soon"],
+        ["2024-03-03", "4", "amount is not an amount", "12 EUR"],
     ]
-    reason = "total_amount is not an amount"
-    printed = command("quarantine", "show", "orders", "--reason", reason, "--format", "csv")
+    reason = "amount is not an amount"
+    printed = command("quarantine", "show", "payments", "--reason", reason, "--format", "csv")
     found = list(csv.DictReader(io.StringIO(printed.out)))
-    assert [row["total_amount_text"] for row in found] == ["'=cmd()", "12 EUR"]
+    assert [row["amount_text"] for row in found] == ["'=cmd()", "12 EUR"]
 
     people = command("quarantine", "show", "customers", "--format", "json")
     assert len(json.loads(people.out)) == 1
     assert "bob" not in people.out
 
-    shop.write_text(ORDERS.replace("12 EUR", "12.00"))
-    replayed = ecom("quarantine", "replay", "--table", "orders", *SPAN)
+    shop.write_text(PAYMENTS.replace("12 EUR", "12.00"))
+    replayed = ecom("quarantine", "replay", "--table", "payments", *SPAN)
     assert replayed.code == 0
     assert "2024-03-01 published" in replayed.out + replayed.err
     assert "2024-03-03 published" in replayed.out + replayed.err
     assert "2024-03-02" not in replayed.out + replayed.err
     (row,) = (line for line in replayed.out.splitlines() if reason in line)
-    assert [cell.strip() for cell in row.split("│")[1:-1]] == ["orders", reason, "2", "1"]
-    revenue = command("show", "total_orders", "--from", "2024-03-03", "--to", "2024-03-03",
+    assert [cell.strip() for cell in row.split("│")[1:-1]] == ["payments", reason, "2", "1"]
+    revenue = command("show", "total_revenue", "--from", "2024-03-03", "--to", "2024-03-03",
                       "--region", "all", "--format", "json")  # fmt: skip
-    assert json.loads(revenue.out)[0]["total_orders"] == 1
+    assert json.loads(revenue.out)[0]["total_revenue"] == 12
 
 
 def test_where_nothing_is_set_aside_nothing_is_run(shop: Path, command: Call) -> None:
     del shop
-    done = command("quarantine", "replay", "--table", "payments", *SPAN)
+    done = command("quarantine", "replay", "--table", "orders", *SPAN)
     assert (done.code, done.out) == (0, "")
     assert "No day has rows in the quarantine." in done.err
 

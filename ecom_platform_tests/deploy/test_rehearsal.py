@@ -64,10 +64,10 @@ def made_up_shop() -> Shop:
         for order in orders
     ]
     broken = [
-        order._replace(total_amount=None) if order.created_at.date() == BAD else order
-        for order in orders
+        payment._replace(amount=None) if payment.paid_at.date() == BAD else payment
+        for payment in payments
     ]
-    return Shop(broken, customers, payments)
+    return Shop(orders, customers, broken)
 
 
 def at(day: date, draw: random.Random) -> datetime:

@@ -157,7 +157,7 @@ def test_an_asset_says_what_it_is_and_where_each_column_comes_from(
     expect(page.get_by_text(str(demo.last), exact=True).first).to_be_visible()
     screenshot(page, "asset")
     page.get_by_role("row").filter(has_text="sql").get_by_text("Show Markdown").click()
-    expect(page.get_by_role("dialog")).to_contain_text("then 'total_amount is missing'")
+    expect(page.get_by_role("dialog")).to_contain_text("then 'created_at is missing'")
 
 
 def test_a_day_tells_its_rows(page: Page, dagster: DagsterUI, demo: Demo) -> None:

@@ -18,6 +18,7 @@ orders as (
         case when grouping(region) = 1 then 'all' else region end as region,
         count(*) as orders,
         cast(sum(total_amount) as decimal(18, 2)) as ordered_amount,
+        count(*) - count(total_amount) as orders_without_amount,
         count(*) filter (where outcome = 'paid') as paid_orders,
         count(*) filter (where outcome = 'pending') as pending_orders,
         count(*) filter (where outcome = 'failed') as failed_orders,
@@ -38,7 +39,9 @@ select
     kpis.date,
     kpis.region,
     coalesce(orders.orders, 0) as orders,
-    coalesce(orders.ordered_amount, 0) as ordered_amount,
+    -- NULL where there are orders, and no total of them is known.
+    if(orders.orders > 0, orders.ordered_amount, 0) as ordered_amount,
+    coalesce(orders.orders_without_amount, 0) as orders_without_amount,
     coalesce(orders.paid_orders, 0) as paid_orders,
     coalesce(orders.pending_orders, 0) as pending_orders,
     coalesce(orders.failed_orders, 0) as failed_orders,
