@@ -66,8 +66,12 @@ class RunSnapshot:
         return self._states[table]
 
     def _read(
-        self, tables: Collection[str], first: date, last: date
+        self, tables: set[str], first: date, last: date
     ) -> dict[tuple[str, date, date], Extraction | SourceError]:
+        """Read tables from one snapshot; where one cannot be read, the others from another.
+
+        After an error, PostgreSQL refuses all that follows in the same snapshot.
+        """
         found: dict[tuple[str, date, date], Extraction | SourceError] = {}
         with self._source.snapshot() as snapshot:
             for table in sorted(tables):
@@ -76,8 +80,11 @@ class RunSnapshot:
                 except SourceUnavailableError:
                     raise
                 except SourceError as error:  # of interest to who asks for this table
-                    found[table, first, last] = error
-        return found
+                    broken, others = {(table, first, last): error}, tables - {table}
+                    break
+            else:
+                return found
+        return broken | self._read(others, first, last) if others else dict(broken)
 
     def _read_table(self, snapshot: Snapshot, table: str, first: date, last: date) -> Extraction:
         folder = self._scratch / "source" / f"{table}-{first}-{last}"

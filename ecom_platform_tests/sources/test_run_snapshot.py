@@ -82,6 +82,22 @@ def test_a_table_that_cannot_be_read_does_not_keep_others_from_it(
         run.extract("payments", DAY, DAY)
 
 
+def test_an_error_of_the_first_table_is_told_and_not_what_follows_from_it(
+    database: Database, tmp_path: Path
+) -> None:
+    database.create()
+    database.insert("customers", (1, "a@example.invalid", "North", DAY))
+    database.insert("orders", (1, 1, 5, f"{DAY} 09:00+00", "paid"))
+    database.execute("alter table customers rename to kept")
+    database.execute(
+        "create view customers as select id, (id / 0)::text as email, region, signup_date from kept"
+    )
+    run = RunSnapshot(DatabaseSource(Settings(source=SecretStr(database.url))), tmp_path)
+    with pytest.raises(SourceError, match="division by zero"):
+        run.extract("customers", DAY, DAY)
+    assert run.extract("orders", DAY, DAY).totals[DAY].rows == 1
+
+
 def test_only_the_tables_of_the_run_are_read(database: Database, tmp_path: Path) -> None:
     database.create()
     run = RunSnapshot(
