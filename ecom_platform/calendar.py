@@ -125,3 +125,9 @@ def contiguous_ranges(days: Sequence[date]) -> list[tuple[date, date]]:
         else:
             ranges.append((day, day))
     return ranges
+
+
+def ranges(days: Iterable[date]) -> list[str]:
+    """Spell days out, the oldest first: `2026-03-01 to 2026-03-03`, `2026-03-07`."""
+    found = contiguous_ranges(sorted(days))
+    return [f"{first} to {last}" if first != last else str(first) for first, last in found]

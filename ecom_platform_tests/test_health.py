@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -34,10 +36,12 @@ from dagster._daemon.types import DaemonHeartbeat
 from dagster_shared.error import SerializableErrorInfo
 
 from ecom_platform.alerts.heartbeat import Vitals, send_heartbeat
+from ecom_platform.automation.dead_runs import PROCESS_TAG
 from ecom_platform.automation.health_watch import build_health_sensor
 from ecom_platform.automation.heartbeat import build_heartbeat_sensor
 from ecom_platform.automation.incidents import report
 from ecom_platform.calendar import days_between
+from ecom_platform.commands.run import INSTANCE
 from ecom_platform.datasets import CLEANED, RAW
 from ecom_platform.errors import AlertError
 from ecom_platform.findings import NOTE, OK, WRONG
@@ -48,6 +52,7 @@ from ecom_platform.incidents.observe import acknowledge
 from ecom_platform.incidents.store import IncidentStore
 from ecom_platform.lake.pages import PAGES
 from ecom_platform.lake.storage import open_storage
+from ecom_platform.processes import this_process
 from ecom_platform.settings import Settings
 from ecom_platform_tests.commands.harness import ecom
 from ecom_platform_tests.commands.lake import publish
@@ -335,9 +340,18 @@ def test_the_status_of_everything_is_one_screen_and_an_exit_code(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     del settings
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text(INSTANCE)
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    killed = json.dumps(asdict(replace(this_process(), started="1")))
+    with dg.DagsterInstance.get() as instance:
+        status, tags = dg.DagsterRunStatus.STARTED, {PROCESS_TAG: killed}
+        run = create_run_for_test(instance, status=status, tags=tags).run_id
     done = ecom("status")
     assert done.code == 1
+    assert f"! A run {run[:8]} was killed before it ended: it is marked as failed" in done.err
+    assert "0 in progress; 1 failed in the last 24 hours" in done.out
     assert "✗  days" in done.out
     assert "Run: ecom run --from 2024-03-01 --to" in done.out
     assert "no schedule and no sensor is on" in done.out

@@ -15,7 +15,6 @@ from ecom_platform.assets.measures import (
     DRIFT,
     NULLS,
     SHARES,
-    VALUE,
     Days,
     Measure,
     counted,
@@ -26,6 +25,7 @@ from ecom_platform.assets.measures import (
 from ecom_platform.assets.metrics import METRICS, Metric
 from ecom_platform.calendar import days_between
 from ecom_platform.datasets import CLEANED, Dataset
+from ecom_platform.incidents.model import VALUE
 from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.io_manager import LakeIOManager
 from ecom_platform.quality.anomalies import WEEK

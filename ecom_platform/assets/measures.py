@@ -13,6 +13,7 @@ import numpy as np
 
 from ecom_platform.datasets import Dataset, Type
 from ecom_platform.engines.duckdb import Connection, Engine, add_view, quote
+from ecom_platform.incidents.model import VALUE
 from ecom_platform.quality.anomalies import Floats, Series
 from ecom_platform.quality.events import ALL
 from ecom_platform.quality.thresholds import AnomalyLimits
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ecom_platform.assets.metrics import Metric
     from ecom_platform.lake.publish import Lake
 
-VALUE, SHARES, NULLS = "value_is_usual", "shares_are_usual", "nulls_are_usual"
+SHARES, NULLS = "shares_are_usual", "nulls_are_usual"
 DRIFT = "regions_are_steady"
 
 #: What was measured of some days: name of the check -> its series, and of which day each is.

@@ -96,7 +96,7 @@ def gather(
         newest,
         days,
         list(examine_health(settings, datasets, checks, instance, now)),
-        list(_incidents(settings, engine.scratch)),
+        list(_incidents(settings, engine.scratch, now)),
         count(results),
         list(standing(specs, results, settings.calendar.zone)),
         [history(spec, found.get(spec.key, {})) for spec in of_days],
@@ -105,8 +105,8 @@ def gather(
     )
 
 
-def _incidents(settings: Settings, scratch: Path) -> Iterator[OpenIncident]:
-    for one in IncidentStore(open_storage(settings.lake), scratch).read().open:
+def _incidents(settings: Settings, scratch: Path, now: datetime) -> Iterator[OpenIncident]:
+    for one in IncidentStore(open_storage(settings.lake), scratch).read().causes(now):
         yield OpenIncident(
             one.id,
             f"{one.asset} ({one.region})" if one.region else one.asset,

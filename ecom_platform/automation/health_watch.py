@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from ecom_platform.assets.freshness import evaluation
+from ecom_platform.automation.dead_runs import end_dead_runs
 from ecom_platform.automation.incidents import report
 from ecom_platform.automation.run_answers import FINISHED, PUBLISHED
 from ecom_platform.datasets import Dataset
@@ -43,6 +44,7 @@ def build_health_sensor(settings: Settings, datasets: Sequence[Dataset]) -> dg.S
     def health(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now, repository = datetime.now(UTC), context.repository_def
         assert repository is not None  # noqa: S101 - the daemon always gives one
+        end_dead_runs(context.instance)
         checks = repository.asset_graph.asset_check_keys
         findings = [
             found
@@ -60,7 +62,7 @@ def build_health_sensor(settings: Settings, datasets: Sequence[Dataset]) -> dg.S
         fresh = list(freshness_of(settings, watched, PAGES, now))
         answers = {found.asset: [str(found.due), found.is_there] for found in fresh}
         return dg.SensorResult(
-            skip_reason=summary([*findings, *examine_incidents(settings)]),
+            skip_reason=summary([*findings, *examine_incidents(settings, now)]),
             cursor=json.dumps(answers),
             asset_events=[
                 dg.AssetCheckEvaluation(**evaluation(found))

@@ -17,6 +17,7 @@ from ecom_platform.errors import AlertError
 from ecom_platform.incidents.model import NO_DAY, Alert, Observation, State
 from ecom_platform.incidents.observe import observe
 from ecom_platform.incidents.outbox import Outbox
+from ecom_platform.incidents.parents import find_parents
 from ecom_platform.incidents.policy import Policy
 from ecom_platform.incidents.series import read_series
 from ecom_platform.incidents.store import IncidentStore
@@ -84,9 +85,7 @@ def keep_incidents(
     with scratch_folder() as scratch:
         storage = open_storage(settings.lake)
         store = IncidentStore(storage, scratch)
-        for record in finished_runs(instance, store.read().position, clock()):
-            seen = read_run(instance, record.dagster_run, catalog)
-            store.update(partial(_take_in, record=record, seen=seen))
+        _take_in_runs(store, instance, catalog, clock())
         store.update(lambda state: policy.raise_alerts(state, lineage, clock()))
 
         def draw(alert: Alert) -> Series | None:
@@ -107,6 +106,41 @@ def keep_incidents(
     if failures:
         raise AlertError("\n".join(dict.fromkeys(failures)))
     return f"{len(state.incidents)} incidents are open; {len(state.alerts)} alerts wait."
+
+
+def take_in_runs(
+    settings: Settings, instance: dg.DagsterInstance, catalog: Catalog, now: datetime
+) -> State:
+    """Take in what runs have said since the last time, as the sensor does, and tell nobody.
+
+    Each run is taken in once, by the sensor or by whoever made it: without Dagster's daemon no
+    sensor ever ticks. People are told at the sensor's next tick.
+
+    Args:
+        settings: Where the lake is.
+        instance: Whose runs are read.
+        catalog: What is known of assets and checks.
+        now: The moment, aware.
+
+    Returns:
+        All incidents.
+
+    Raises:
+        LakeError: The lake cannot be read or written.
+    """
+    with scratch_folder() as scratch:
+        store = IncidentStore(open_storage(settings.lake), scratch)
+        _take_in_runs(store, instance, catalog, now)
+        store.update(lambda state: find_parents(state, catalog.lineage(), now))
+        return store.read()
+
+
+def _take_in_runs(
+    store: IncidentStore, instance: dg.DagsterInstance, catalog: Catalog, now: datetime
+) -> None:
+    for record in finished_runs(instance, store.read().position, now):
+        seen = read_run(instance, record.dagster_run, catalog)
+        store.update(partial(_take_in, record=record, seen=seen))
 
 
 def _take_in(state: State, record: dg.RunRecord, seen: Sequence[Observation]) -> None:

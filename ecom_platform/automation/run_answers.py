@@ -17,7 +17,7 @@ from ecom_platform.automation.catalog import path_of
 from ecom_platform.automation.runs import days_of
 from ecom_platform.freshness import FRESH
 from ecom_platform.incidents.model import NO_DAY, PUBLISHED, About, Fact, Observation, Severity
-from ecom_platform.lake.events import LEDGER, SETTLED_VALUES
+from ecom_platform.lake.events import LEDGER, SETTLED_VALUES, bad_days_of
 from ecom_platform.quality.checks import REGIONS, SEVERITY
 
 if TYPE_CHECKING:
@@ -142,12 +142,14 @@ def _failures(
     run: dg.DagsterRun, records: Sequence[dg.EventLogRecord], catalog: Catalog
 ) -> Iterator[Observation]:
     """Yield the days that were to be published and were not, and what else failed."""
-    reasons = {
-        event.step_key or "": _reason(event)
+    failed = {
+        event.step_key or "": event
         for record in records
         if record.event_type is _STEP_FAILED
         for event in [record.event_log_entry.get_dagster_event()]
     }
+    reasons = {step: _reason(event) for step, event in failed.items()}
+    bad_days = {step: bad_days_of(event) for step, event in failed.items()}
     ends = [record for record in records if record.event_type is _RUN_FAILED]
     message = ends[-1].event_log_entry.get_dagster_event().message or "" if ends else ""
     at = _at(records[-1]) if records else datetime.now(UTC)
@@ -156,7 +158,8 @@ def _failures(
     for key, step, day in _unpublished(records, days):
         explained.add(step)
         # A step that was never begun fails for the run's reason.
-        reason = _of_day(reasons.get(step, "" if reasons else message), day)
+        whole = reasons.get(step, "" if reasons else message)
+        reason = bad_days.get(step, {}).get(day, whole)
         about = About("Was the day published?", catalog.owner(key))
         found = Observation(PUBLISHED, path_of(key), day, passed=False, at=at, run=run.run_id)
         yield replace(found, reason=reason, about=about)
@@ -198,12 +201,6 @@ def _reason(event: dg.DagsterEvent) -> str:
     data = event.step_failure_data
     user = data.user_failure_data
     return (user.description if user else None) or (data.error.to_string() if data.error else "")
-
-
-def _of_day(reason: str, day: str) -> str:
-    """Return of a step's reasons the one of a day, where they tell days apart."""
-    own = [line for line in reason.splitlines() if day and line.startswith(f"{day}: ")]
-    return own[0].removeprefix(f"{day}: ") if own else reason
 
 
 def _at(record: dg.EventLogRecord) -> datetime:

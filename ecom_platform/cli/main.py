@@ -75,7 +75,9 @@ def run(context: typer.Context, first: From, last: To) -> int:
     """Extract, clean and compute a range of days.
 
     All of it is one Dagster run. A day that cannot be made keeps its last good version, and
-    does not keep the others from being made.
+    does not keep the others from being made. A check holds no day back, and does not change the
+    exit code: the last lines say how many failed, and which incidents are open. The pages are
+    not made: that is `ecom pages`.
     """
     from ecom_platform.commands.run import run_range
     from ecom_platform.settings import load_settings
@@ -186,9 +188,10 @@ def doctor(
 
 @app.command()
 def status() -> int:
-    """Print how everything is: days, runs, schedules and sensors.
+    """Print how everything is: days, checks, incidents, runs, schedules and sensors.
 
-    Ends with exit code 1 when something is wrong.
+    Ends with exit code 1 when something is wrong. Runs whose process was killed on this machine
+    are marked as failed.
     """
     from ecom_platform.commands.status import show_status
     from ecom_platform.settings import load_settings

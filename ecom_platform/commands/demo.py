@@ -43,6 +43,7 @@ QUIETLY = ("-W", "ignore:Function `dev_command` is superseded")
 
 def run_demo(orders: int, days: int, folder: Path, *, debug: bool) -> int:
     """Make the shop, materialize its last closed days, show them; return the exit code."""
+    from ecom_platform.commands.conclusion import print_incidents
     from ecom_platform.commands.outcome import DONE
     from ecom_platform.commands.pages import execute_pages
     from ecom_platform.commands.progress import terminal
@@ -69,6 +70,7 @@ def run_demo(orders: int, days: int, folder: Path, *, debug: bool) -> int:
             with _timed(seconds, "build the marts and the page of the morning", console):
                 pages = execute_pages()
             pages.print_problems(console, debug=debug)
+        print_incidents(settings, outcome.run, console)
     if outcome.code == DONE:
         console = Console(highlight=False)
         shown = max(first, last - timedelta(days=SHOWN_DAYS - 1))

@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from dagster._core.events import RunFailureReason
 
-from ecom_platform.calendar import contiguous_ranges
+from ecom_platform.calendar import contiguous_ranges, ranges
+from ecom_platform.check_results import Verdict, results_of_run
+from ecom_platform.incidents.model import NO_DAY
+from ecom_platform.lake.events import bad_days_of, by_reason
 from ecom_platform.privacy import redact
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from rich.console import Console
+
+    from ecom_platform.check_results import CheckResult
 
 #: Tells the run of one call of `execute_range` from all others.
 INVOCATION_TAG = "ecom/invocation"
@@ -23,15 +30,14 @@ DONE, FAILED, SOME_DAYS_FAILED = 0, 1, 2
 
 INTERRUPTED = "Interrupted. What was published by then stays; run the same days again for the rest."
 
-#: Days that are spelled out, of those that an asset check failed on.
-SHOWN_DAYS = 5
+#: Ranges of days that are spelled out of those on which a check said no, and incidents.
+SHOWN = 10
 
 #: What stands before the message of an error of ours, or of a failure that carries one.
 _OURS = re.compile(r"^(ecom_platform\.errors\.\w+|dagster\._core\.definitions\.events\.Failure): ")
 #: How the steps say that a day is bad only because another dataset's is.
 _CONSEQUENCE = re.compile(
-    r"^\d{4}-\d\d-\d\d: (?P<dataset>\S+) "
-    r"(of this day failed in this run|was never computed for .*)$"
+    r"^(?P<dataset>\S+) (of this day failed in this run|was never computed for .*)$"
 )
 
 
@@ -41,26 +47,27 @@ class Outcome:
 
     Args:
         code: Exit code of the command that asked for it.
+        run: Its id.
         failures: What went wrong, without what followed from it.
         affected: Datasets that lack days only because of these failures.
         bad_days: Days that were not published, where nothing else is wrong.
-        doubts: Asset checks that said no, with the days.
+        checks: What the run's checks said.
         seconds: By step.
         traceback: Of all failures, for whoever mends the platform itself.
     """
 
     code: int
+    run: str
     failures: list[str] = field(default_factory=list[str])
     affected: list[str] = field(default_factory=list[str])
     bad_days: list[date] = field(default_factory=list[date])
-    doubts: list[str] = field(default_factory=list[str])
+    checks: list[CheckResult] = field(default_factory=list["CheckResult"])
     seconds: dict[str, float] = field(default_factory=dict[str, float])
     traceback: str = ""
 
     def print_problems(self, console: Console, *, debug: bool) -> None:
         """Say what went wrong, if anything did; with its traceback if asked for."""
-        for doubt in self.doubts:
-            console.print(f"! {doubt}", style="yellow", markup=False)
+        _print_checks(self.checks, console)
         for failure in self.failures:
             console.print(f"✗ {failure}", style="red", markup=False)
         if self.affected:
@@ -73,39 +80,57 @@ class Outcome:
             console.print(self.traceback, markup=False)
 
 
+def _print_checks(checks: list[CheckResult], console: Console) -> None:
+    """Say which checks said no, and of which days; the errors last."""
+    days: dict[tuple[Verdict, str], list[str]] = {}
+    for one in checks:
+        if one.verdict is not Verdict.PASSED:
+            days.setdefault((one.verdict, one.name), []).append(one.day)
+    for (verdict, name), of in sorted(days.items(), reverse=True):
+        fails = verdict is Verdict.FAILED
+        mark, verb, style = ("✗", "fails", "red") if fails else ("!", "warns", "yellow")
+        found = ranges(date.fromisoformat(day) for day in of if day != NO_DAY)
+        more = f" and {len(found) - SHOWN} more: see the check in Dagster" if found[SHOWN:] else ""
+        told = f": {', '.join(found[:SHOWN])}{more}" if found else ""
+        asset, check = name.split(" ")
+        console.print(f"{mark} {asset}, check {check} {verb}{told}", style=style, markup=False)
+
+
 def read_outcome(instance: dg.DagsterInstance, run_id: str, *, success: bool) -> Outcome:
     """Read what became of a run that has ended."""
     steps = instance.get_run_step_stats(run_id)
     seconds = {s.step_key: s.end_time - s.start_time for s in steps if s.end_time and s.start_time}
-    doubts = _doubts(instance, run_id)
+    checks = results_of_run(instance, run_id)
     if success:
-        return Outcome(DONE, doubts=doubts, seconds=seconds)
+        return Outcome(DONE, run_id, checks=checks, seconds=seconds)
     records = instance.get_records_for_run(
         run_id, of_type={dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
     ).records
     events = [record.event_log_entry.get_dagster_event() for record in records]
     if any(_is_interruption(event) for event in events):
-        return Outcome(FAILED, [INTERRUPTED], doubts=doubts, seconds=seconds)
+        return Outcome(FAILED, run_id, [INTERRUPTED], checks=checks, seconds=seconds)
     steps_failed = [e for e in events if e.event_type is dg.DagsterEventType.STEP_FAILURE]
     if not steps_failed:
         errors = [event.job_failure_data.error for event in events]
         messages = [error_message(error) for error in errors if error]
         told = messages or [redact(event.message or "The run failed.") for event in events]
-        return Outcome(FAILED, told, seconds=seconds, traceback=_traceback(errors))
-    bad_days = [_bad_days(event) for event in steps_failed]
+        return Outcome(
+            FAILED, run_id, told, checks=checks, seconds=seconds, traceback=_traceback(errors)
+        )
+    failed = {dataset_of(event.step_key or ""): event for event in steps_failed}
+    bad_days = [bad_days_of(event) for event in steps_failed]
     only_days = all(bad_days)
-    messages = {dataset_of(event.step_key or ""): _message(event) for event in steps_failed}
-    own = {name: _without_consequences(text, messages) for name, text in messages.items()}
     datasets: dict[str, list[str]] = {}
-    for name, text in own.items():
-        if text:
-            datasets.setdefault(text, []).append(name)
+    for name, event in failed.items():
+        datasets.setdefault(_own_message(event, failed), []).append(name)
+    affected = datasets.pop("", [])
     return Outcome(
         SOME_DAYS_FAILED if only_days else FAILED,
+        run_id,
         [f"{', '.join(names)}: {text}" for text, names in datasets.items()],
-        [name for name, text in own.items() if not text],
-        sorted(set().union(*bad_days)) if only_days else [],
-        doubts,
+        affected,
+        sorted({date.fromisoformat(day) for days in bad_days for day in days} if only_days else ()),
+        checks,
         seconds,
         _traceback([event.step_failure_data.error for event in steps_failed]),
     )
@@ -133,35 +158,18 @@ def _is_interruption(event: dg.DagsterEvent) -> bool:
     return event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
 
 
-def _doubts(instance: dg.DagsterInstance, run_id: str) -> list[str]:
-    """Return what the asset checks of a run said no to."""
-    records = instance.get_records_for_run(
-        run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
-    ).records
-    days: dict[str, list[str]] = {}
-    for record in records:
-        answer = record.event_log_entry.get_dagster_event().asset_check_evaluation_data
-        if not answer.passed:
-            verb = "fails" if answer.severity is dg.AssetCheckSeverity.ERROR else "warns"
-            name = f"{answer.asset_key.to_user_string()}, check {answer.check_name} {verb}"
-            days.setdefault(name, []).extend([answer.partition] if answer.partition else [])
-    return [
-        f"{name}: {_listed(sorted(found))}" if found else name
-        for name, found in sorted(days.items())
-    ]
-
-
-def _listed(days: list[str]) -> str:
-    more = f" and {len(days) - SHOWN_DAYS} more days" if len(days) > SHOWN_DAYS else ""
-    return ", ".join(days[:SHOWN_DAYS]) + more
-
-
-def _bad_days(event: dg.DagsterEvent) -> set[date]:
-    """Return the days that a step says it did not publish; none where it failed as a whole."""
-    user = event.step_failure_data.user_failure_data
-    found = user.metadata.get("bad_days") if user else None
-    days = found.value if isinstance(found, dg.JsonMetadataValue) else None
-    return {date.fromisoformat(day) for day in days} if isinstance(days, list) else set()
+def _own_message(event: dg.DagsterEvent, failed: Collection[str]) -> str:
+    """Return why a step failed: of days, each reason; nothing where others that failed are why."""
+    days = bad_days_of(event)
+    if not days:
+        return _message(event)
+    own = {
+        day: why
+        for day, why in days.items()
+        if not ((found := _CONSEQUENCE.match(why)) and found["dataset"] in failed)
+    }
+    summary, *_ = _message(event).splitlines()
+    return "\n".join([summary, *by_reason(own)]) if own else ""
 
 
 def _message(event: dg.DagsterEvent) -> str:
@@ -169,17 +177,6 @@ def _message(event: dg.DagsterEvent) -> str:
     if failure.user_failure_data and failure.user_failure_data.description:
         return redact(failure.user_failure_data.description)
     return error_message(failure.error) if failure.error else redact(event.message or "")
-
-
-def _without_consequences(message: str, failed: dict[str, str]) -> str:
-    """Return a message without days that are bad only because another failed dataset's are."""
-    first, *lines = message.splitlines()
-    causes = [
-        line
-        for line in lines
-        if not ((found := _CONSEQUENCE.match(line)) and found["dataset"] in failed)
-    ]
-    return "\n".join([first, *causes]) if causes or not lines else ""
 
 
 def _traceback(errors: list[Any]) -> str:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from ecom_platform.automation.dead_runs import process_tags
 from ecom_platform.automation.jobs import MORNING_PAGES
+from ecom_platform.commands.conclusion import print_incidents
 from ecom_platform.commands.outcome import DONE, read_outcome
 from ecom_platform.commands.progress import terminal
 from ecom_platform.commands.run import prepare_instance
@@ -24,6 +26,7 @@ def make_pages(settings: Settings, *, debug: bool) -> int:
         prepare_instance(console)
         outcome = execute_pages()
         outcome.print_problems(console, debug=debug)
+        print_incidents(settings, outcome.run, console)
     if outcome.code == DONE:
         storage = open_storage(settings.pages)
         for page in PAGES:
@@ -43,5 +46,7 @@ def execute_pages() -> Outcome:
     job = dg.build_reconstructable_job("ecom_platform.commands.pages", "morning_pages_job")
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     with dg.DagsterInstance.get() as instance:
-        result = dg.execute_job(job, instance, run_config=quiet, raise_on_error=False)
+        result = dg.execute_job(
+            job, instance, run_config=quiet, tags=process_tags(), raise_on_error=False
+        )
         return read_outcome(instance, result.run_id, success=result.success)

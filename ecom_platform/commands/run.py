@@ -13,8 +13,10 @@ from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_START_TAG,
 )
 
+from ecom_platform.automation.dead_runs import end_dead_runs, process_tags
 from ecom_platform.automation.jobs import DAILY_REFRESH
-from ecom_platform.commands.outcome import DONE, INVOCATION_TAG, read_outcome
+from ecom_platform.commands.conclusion import print_conclusion
+from ecom_platform.commands.outcome import INVOCATION_TAG, read_outcome
 from ecom_platform.commands.progress import progress, terminal
 from ecom_platform.errors import EcomError
 
@@ -53,14 +55,12 @@ def run_range(settings: Settings, first: date, last: date, *, debug: bool) -> in
     Raises:
         SettingsError: A day is not over yet or before the first, or the range is empty.
     """
-    days = len(settings.calendar.closed_range(first, last))
+    settings.calendar.closed_range(first, last)
     with terminal() as console:
         prepare_instance(console)
         outcome = execute_range(first, last, console)
         outcome.print_problems(console, debug=debug)
-        if outcome.code == DONE:
-            span = f"{days} days, {first} to {last}," if days > 1 else str(first)
-            console.print(f"✓ {span} published.", style="green")
+        print_conclusion(settings, outcome, first, last, console)
     return outcome.code
 
 
@@ -86,6 +86,13 @@ def prepare_instance(console: Console) -> None:
         ) from None
 
 
+def tell_dead_runs(instance: dg.DagsterInstance, console: Console) -> None:
+    """End the runs that were killed, and say which."""
+    for run in end_dead_runs(instance):
+        told = f"! A {run} was killed before it ended: it is marked as failed in Dagster."
+        console.print(told, style="yellow", markup=False)
+
+
 def daily_refresh_job() -> dg.JobDefinition:
     """Return the job that `execute_range` runs; Dagster asks for it by name."""
     from ecom_platform.definitions import defs
@@ -101,12 +108,14 @@ def execute_range(first: date, last: date, console: Console) -> Outcome:
     partitions = len(partitioned) * ((last - first).days + 1)
     invocation = uuid4().hex
     tags = {
+        **process_tags(),
         ASSET_PARTITION_RANGE_START_TAG: first.isoformat(),
         ASSET_PARTITION_RANGE_END_TAG: last.isoformat(),
         INVOCATION_TAG: invocation,
     }
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     with dg.DagsterInstance.get() as instance:
+        tell_dead_runs(instance, console)
         with progress(instance, invocation, partitions, console):
             result = dg.execute_job(
                 job, instance, run_config=quiet, tags=tags, raise_on_error=False

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
-from ecom_platform.calendar import contiguous_ranges, days_between
+from ecom_platform.calendar import days_between, ranges
 from ecom_platform.findings import OK, WRONG, Finding
 from ecom_platform.freshness import newest_due
 from ecom_platform.lake.storage import open_storage
@@ -91,6 +91,5 @@ def _failed_days(
 
 
 def _listed(days: Iterable[date]) -> str:
-    ranges = contiguous_ranges(sorted(days))
-    shown = [f"{a} to {b}" if a != b else str(a) for a, b in ranges[-SHOWN:]]
-    return ("… " if len(ranges) > SHOWN else "") + ", ".join(shown)
+    found = ranges(days)
+    return ("… " if len(found) > SHOWN else "") + ", ".join(found[-SHOWN:])

@@ -54,7 +54,7 @@ def examine_health(
     yield from examine_days(settings, datasets, instance, now)
     yield from _pages(settings, now)
     yield from _checks(settings, checks, instance, now)
-    yield from examine_incidents(settings)
+    yield from examine_incidents(settings, now)
     yield from examine_runs(instance, now)
     yield from examine_automation(instance, now)
 
@@ -100,18 +100,19 @@ def _checks(
     )
 
 
-def examine_incidents(settings: Settings) -> Iterator[Finding]:
+def examine_incidents(settings: Settings, now: datetime) -> Iterator[Finding]:
     """Look at what is open, and yield what is found.
 
     Raises:
         LakeError: The lake cannot be read.
     """
     with scratch_folder() as scratch:
-        found = IncidentStore(open_storage(settings.lake), scratch).read().open
-    errors = [one for one in found if one.severity is Severity.ERROR and not one.acknowledged]
+        state = IncidentStore(open_storage(settings.lake), scratch).read()
+    found = state.causes(now)
     if not found:
         yield Finding(OK, "incidents", "none is open")
         return
+    errors = [one for one in found if one.severity is Severity.ERROR and not one.acknowledged]
     # What nobody looks after comes first.
     shown = sorted(found, key=lambda one: one not in errors)[:SHOWN]
     listed = "; ".join(f"{one.id}: {one.asset} {one.check}" for one in shown)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
-from ecom_platform.calendar import contiguous_ranges
+from ecom_platform.calendar import ranges
 from ecom_platform.incidents.model import NO_DAY, Kind, Severity
 from ecom_platform.incidents.parents import root
 from ecom_platform.privacy import redact
@@ -110,7 +110,7 @@ class Messages:
 
     def _children(self, state: State, incident: Incident) -> Iterator[str]:
         found = {
-            f"{one.asset} {one.check}": [
+            f"{where(one)} {one.check}": [
                 day
                 for day, failing in one.days.items()
                 if failing.parent and root(state, one, day) == incident.id
@@ -128,9 +128,13 @@ class Messages:
                 yield f"  … and {len(children) - CHILDREN} more"
 
 
+def where(incident: Incident) -> str:
+    """Return the asset, with the region if it is about one."""
+    return incident.asset + (f" ({incident.region})" if incident.region is not None else "")
+
+
 def _headline(incident: Incident, kind: Kind, days: str) -> str:
-    where = incident.asset + (f" ({incident.region})" if incident.region is not None else "")
-    about = f"{where}: {incident.check}" + (f", {days}" if days else "")
+    about = f"{where(incident)}: {incident.check}" + (f", {days}" if days else "")
     if incident.notice:
         return about
     level = "Error" if incident.severity is Severity.ERROR else "Warning"
@@ -163,6 +167,5 @@ def _lasted(incident: Incident, end: datetime) -> str:
 
 def listed(days: Iterable[str]) -> str:
     """Return days for people: `2026-03-01 to 2026-03-03, 2026-03-07`, the newest where many."""
-    ranges = contiguous_ranges(sorted(date.fromisoformat(day) for day in days if day != NO_DAY))
-    shown = [f"{a} to {b}" if a != b else str(a) for a, b in ranges[-RANGES:]]
-    return ("… " if len(ranges) > RANGES else "") + ", ".join(shown)
+    found = ranges(date.fromisoformat(day) for day in days if day != NO_DAY)
+    return ("… " if len(found) > RANGES else "") + ", ".join(found[-RANGES:])

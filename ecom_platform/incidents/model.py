@@ -20,6 +20,8 @@ Fact = int | float | str
 NO_DAY = ""
 #: The question that is asked of every day of every asset: whether it was published.
 PUBLISHED = "is_published"
+#: Whether a metric is as its weekday usually is; what was seen has `value` and `expected`.
+VALUE = "value_is_usual"
 
 
 class Severity(StrEnum):
@@ -284,3 +286,7 @@ class State(BaseModel):
     def open(self) -> list[Incident]:
         """Those that are not over."""
         return [incident for incident in self.incidents if incident.closed is None]
+
+    def causes(self, now: datetime) -> list[Incident]:
+        """Those that are not over, and follow from no other."""
+        return [incident for incident in self.open if incident.own_days(now)]

@@ -42,6 +42,8 @@ class EcsLauncher(EcsRunLauncher[Any]):
         A task of the run that runs is enough. A daemon that died as it started one did not
         note which, and the next would start another beside it.
         """
+        if run.remote_job_origin is None:  # in a process of its own, as `ecom run` makes it
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
         running = self.ecs.list_tasks(
             cluster=_set(CLUSTER), startedBy=run.run_id, desiredStatus="RUNNING"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -13,6 +13,7 @@ from dagster._core.events import (
     generate_event_batch_id,
 )
 
+from ecom_platform.calendar import ranges
 from ecom_platform.datasets import Type
 from ecom_platform.lake.fingerprints import SOURCE_FINGERPRINT
 from ecom_platform.lake.ledger import FOLDER
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
     from ecom_platform.settings import Settings
 
 Fact = int | float | str | dg.TableMetadataValue
-#: Bad days that an error message spells out, and restated values that an event shows.
-SHOWN_DAYS, SHOWN_VALUES = 30, 200
+#: Reasons that an error message spells out, and restated values that an event shows.
+SHOWN_REASONS, SHOWN_VALUES = 30, 200
+#: In the metadata of the failure: ISO day -> why it was not published, of all of them.
+BAD_DAYS = "bad_days"
 
 #: The asset of the ledger.
 LEDGER = dg.AssetKey(FOLDER.split("/"))
@@ -121,18 +124,36 @@ def _short(value: str | None, type_: Type) -> str:
 def failure(dataset: Dataset, report: Report) -> dg.Failure:
     """Return how the step ends that could not publish every day."""
     total = len(report.published) + len(report.bad_days)
-    reasons = [f"{day}: {redact(reason)}" for day, reason in report.bad_days.items()]
-    more = len(reasons) - SHOWN_DAYS
-    listed = [*reasons[:SHOWN_DAYS], *([f"… and {more} more days"] if more > 0 else [])]
+    bad_days = {day: redact(reason) for day, reason in report.bad_days.items()}
+    listed = by_reason(bad_days)
+    more = len(listed) - SHOWN_REASONS
+    if more > 0:
+        listed[SHOWN_REASONS:] = [f"… and {more} more: all of them are in the metadata, {BAD_DAYS}"]
     summary = (
-        f"{len(reasons)} of {total} days of {dataset.path} were not published; "
+        f"{len(bad_days)} of {total} days of {dataset.path} were not published; "
         "their last good versions stay."
     )
     return dg.Failure(
         "\n".join([summary, *listed]),
         metadata={
             "what to do": "Mend what the reasons name, then materialize these days again.",
-            "bad_days": dg.MetadataValue.json(sorted(report.bad_days)),
+            BAD_DAYS: dg.MetadataValue.json(bad_days),
         },
         allow_retries=False,
     )
+
+
+def bad_days_of(failure: dg.DagsterEvent) -> dict[str, str]:
+    """Return ISO day -> why a step did not publish it; nothing where it failed as a whole."""
+    user = failure.step_failure_data.user_failure_data
+    found = user.metadata.get(BAD_DAYS) if user else None
+    days = found.value if isinstance(found, dg.JsonMetadataValue) else None
+    return {str(day): str(why) for day, why in days.items()} if isinstance(days, dict) else {}
+
+
+def by_reason(bad_days: Mapping[str, str]) -> list[str]:
+    """Return a line for each reason, with the days that it is of: `A to B, C: why`."""
+    days: dict[str, list[date]] = {}
+    for day, reason in sorted(bad_days.items()):
+        days.setdefault(reason, []).append(date.fromisoformat(day))
+    return [f"{', '.join(ranges(of))}: {reason}" for reason, of in days.items()]

@@ -78,13 +78,16 @@ def test_a_range_is_published_and_a_day_of_it_again(lake: Path) -> None:
     done = ecom("run", *DAYS)
 
     assert (done.code, done.out) == (0, "")
-    assert done.err == "✓ 2 days, 2024-03-01 to 2024-03-02, published.\n"
+    published, checked, page = done.err.splitlines()
+    assert published == "✓ 2 days, 2024-03-01 to 2024-03-02, published."
+    assert re.fullmatch(r"  (\d+) of \1 checks passed\.", checked)
+    assert page == "  No page is made of it yet. Make it: ecom pages"
     before = objects(lake)
     assert {f"{metric.dataset.path}/date=2024-03-02/data.parquet" for metric in METRICS} < {*before}
 
     done = ecom("run", "--from", "2024-03-02", "--to", "2024-03-02")
 
-    assert (done.code, done.err) == (0, "✓ 2024-03-02 published.\n")
+    assert (done.code, done.err.splitlines()[0]) == (0, "✓ 2024-03-02 published.")
     assert objects(lake) == before
 
 
@@ -96,7 +99,7 @@ def test_a_bad_day_is_told_once_with_what_follows_from_it(
     done = ecom("run", *DAYS)
 
     assert done.code == 2
-    head, reason, affected, advice = done.err.splitlines()
+    head, reason, affected, advice, ended, checked, *incidents = done.err.splitlines()
     assert head.startswith("✗ raw/orders: 1 of 2 days of raw/orders were not published")
     assert reason == (
         "2024-03-02: orders/date=2024-03-02/part.csv, line 1: has no column `total_amount`; "
@@ -108,6 +111,14 @@ def test_a_bad_day_is_told_once_with_what_follows_from_it(
         "  What to do: Mend what is named above, then run: "
         "ecom run --from 2024-03-02 --to 2024-03-02"
     )
+    assert ended == "✗ 1 day of 2 not published in every dataset."
+    assert " checks passed" in checked
+    # One cause, one incident, though no sensor has ticked.
+    assert incidents == [
+        "  Incident 1 is new: raw/orders is_published, 2024-03-02",
+        "  See them and 5 that follow from others: ecom incidents list",
+    ]
+    assert "raw/orders" in ecom("incidents", "list").out
     assert objects(lake, "metrics/total_orders/date=2024-03-01")
     assert not objects(lake, "metrics/total_orders/date=2024-03-02")
     assert EMAIL.encode() not in recorded(tmp_path)
@@ -161,6 +172,9 @@ def test_a_check_that_says_no_is_told_and_the_day_is_published(shop: Path) -> No
 
     assert done.code == 0
     assert "! cleaned/payments, check parents_exist warns: 2024-03-01\n" in done.err
+    assert "! 2 days, 2024-03-01 to 2024-03-02, published, with warnings.\n" in done.err
+    assert " checks passed, 1 warning.\n" in done.err
+    assert "  Incident 1 is new: cleaned/payments parents_exist, 2024-03-01\n" in done.err
 
 
 @pytest.mark.parametrize(
@@ -192,7 +206,7 @@ def test_without_a_home_runs_are_recorded_here_and_it_is_said(
     done = ecom("run", *DAYS)
 
     assert done.code == 0
-    said, published = done.err.splitlines()
+    said, published, *_ = done.err.splitlines()
     assert said == f"DAGSTER_HOME is not set: runs are recorded in {tmp_path}/.dagster"
     assert published.endswith("published.")
     assert b"PIPELINE_SUCCESS" in recorded(tmp_path / ".dagster")
@@ -211,7 +225,8 @@ def test_a_home_that_cannot_be_written_to_is_named() -> None:
 def test_a_lake_in_s3_is_published_alike(bucket: str) -> None:
     done = ecom("run", *DAYS, ECOM_LAKE=f"s3://{bucket}/lake")
 
-    assert (done.code, done.err) == (0, "✓ 2 days, 2024-03-01 to 2024-03-02, published.\n")
+    assert done.code == 0
+    assert done.err.startswith("✓ 2 days, 2024-03-01 to 2024-03-02, published.\n")
     client = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
     key = "lake/metrics/total_revenue/date=2024-03-01/data.parquet"
     assert client.head_object(Bucket=bucket, Key=key)["ContentLength"] > 0
