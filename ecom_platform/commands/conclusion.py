@@ -14,6 +14,7 @@ from ecom_platform.commands.outcome import DONE, SOME_DAYS_FAILED
 from ecom_platform.errors import EcomError
 from ecom_platform.findings import several
 from ecom_platform.incidents.messages import listed, where
+from ecom_platform.incidents.model import Severity
 from ecom_platform.lake.pages import DAILY
 from ecom_platform.lake.storage import open_storage
 
@@ -69,6 +70,7 @@ def print_incidents(settings: Settings, run: str, console: Console) -> None:
         return
     own = [one for one in state.open if any(day.run == run for day in one.days.values())]
     causes = [one for one in state.causes(now) if one in own]
+    causes.sort(key=lambda one: one.severity is not Severity.ERROR)
     for one in causes[:SHOWN]:
         new = "is new" if one.opened_at.timestamp() >= began else "goes on"
         console.print(f"  Incident {one.id} {new}: {_about(one)}", markup=False)

@@ -84,8 +84,8 @@ def judge(
         Answers whose facts are about the worst number of the day: `value`, `expected`, `low`
         and `high` (beyond which it warns), `z`, `change`, `weeks`, `region`, the part; and
         `alarms`, how many numbers were out of the ordinary. `result` says what to make of it.
-        What moves the sum and most regions is one thing: the facts are about the sum, and the
-        answer is about no region.
+        What moves the sum is one thing, unless it is one region that does: the facts are about
+        the sum, and the answer is about no region.
     """
     usual = np.array([[known.is_usual(day, r) for day in days] for r in series.regions])
     outlook = look(replace(series, usual=series.usual & usual), limits)
@@ -114,7 +114,7 @@ def _answer(
     alarms = [finding for finding in found if finding.result == UNUSUAL]
     by_region = {outlook.regions[alarm.row]: alarm for alarm in alarms}  # the worst of each
     shown, judged = by_region.pop(ALL, None), {outlook.regions[row] for row in rows} - {ALL}
-    if shown and not 0 < 2 * len(by_region) <= len(judged):
+    if shown and not len(by_region) == 1 < len(judged):
         by_region = {}
     else:
         shown = max(by_region.values(), key=found.index, default=found[-1])

@@ -130,6 +130,16 @@ def test_what_moves_the_whole_shop_is_told_of_the_shop_and_of_no_region() -> Non
     assert answer.facts["alarms"] == 9
 
 
+def test_a_busy_day_that_few_regions_show_is_told_of_the_shop() -> None:
+    values = numbers(regions=8)
+    values[1:4, DAY] *= 3
+    values[0, DAY] = values[1:, DAY].sum()
+    values[0, :DAY] = values[1:, :DAY].sum(axis=0)
+    answer = answers(values)[key(DAY)]
+    assert answer.facts["alarms"] == 4
+    assert (answer.facts["region"], answer.regions) == ("all", {})
+
+
 def test_a_region_whose_loss_moves_the_whole_shop_is_told_as_the_region() -> None:
     values = numbers(regions=8)
     values[0, DAY] -= values[1, DAY]
