@@ -147,7 +147,7 @@ def test_a_day_that_failed_when_it_was_made_again_is_named(tmp_path: Path) -> No
     with open_platform(settings) as platform:
         orders.write_text(header)
         assert platform.failures(platform.run(FIRST, LAST)) == {}
-        orders.write_text(header + "".join(f"{n},1,?,2024-03-02 10:00:00,done\n" for n in range(9)))
+        orders.write_text(header + "".join(f"1,{n},1,2024-03-02 10:00:00,done\n" for n in range(9)))
         assert platform.failures(platform.run(FIRST, LAST))
         health = {f.what: f for f in examine_health(settings, CLEANED, (), platform.instance, NOW)}
     assert health["days"].mark == OK

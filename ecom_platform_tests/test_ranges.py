@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 FIRST, LAST = date(2026, 3, 1), date(2026, 3, 30)
 DAYS = [FIRST + timedelta(days=offset) for offset in range(30)]
-#: Its orders have no amounts, so that too many rows would be quarantined; its file is cut.
+#: Its orders have no ids, so that too many rows would be quarantined; its file is cut.
 ALL_DIRTY, BROKEN = date(2026, 3, 10), date(2026, 3, 20)
 HEADERS = {
     "orders": "id,customer_id,total_amount,created_at,status",
@@ -42,6 +43,13 @@ def write_day(shop: Path, day: date, amount: str) -> None:
         folder = shop / table / f"date={day}"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "part.csv").write_text("\n".join([HEADERS[table], *lines]) + "\n")
+
+
+def spoil(shop: Path, day: date) -> None:
+    """Leave orders without an id, and payments without an amount."""
+    write_day(shop, day, "twenty")
+    file = shop / "orders" / f"date={day}" / "part.csv"
+    file.write_text(re.sub(r"^o\d+", "", file.read_text(), flags=re.MULTILINE))
 
 
 def cut(shop: Path, day: date) -> None:
@@ -93,7 +101,7 @@ def test_two_bad_days_of_thirty_are_failed_and_keep_what_they_had(
     before = {name: objects(platform, name) for name in ("raw/orders", "cleaned/orders")}
     for day in DAYS:
         write_day(shop, day, "20.00")
-    write_day(shop, ALL_DIRTY, "twenty")
+    spoil(shop, ALL_DIRTY)
     cut(shop, BROKEN)
 
     failures = platform.failures(platform.run(FIRST, LAST))
@@ -123,7 +131,7 @@ def test_two_bad_days_of_thirty_are_failed_and_keep_what_they_had(
 def test_running_the_repaired_days_again_repairs_exactly_them(
     platform: Platform, shop: Path
 ) -> None:
-    write_day(shop, ALL_DIRTY, "twenty")
+    spoil(shop, ALL_DIRTY)
     cut(shop, BROKEN)
     assert not platform.run(FIRST, LAST).success
     assert set(platform.statuses("cleaned/orders", FIRST, LAST).values()) == {
@@ -146,7 +154,7 @@ def test_running_the_repaired_days_again_repairs_exactly_them(
 
 def test_a_range_of_bad_days_only_publishes_nothing(platform: Platform, shop: Path) -> None:
     for day in DAYS[:3]:
-        write_day(shop, day, "ten")
+        spoil(shop, day)
     failures = platform.failures(platform.run(DAYS[0], DAYS[2]))
     assert failures["clean_orders"].startswith("3 of 3 days of cleaned/orders were not published")
     assert objects(platform, "cleaned/orders") == {}

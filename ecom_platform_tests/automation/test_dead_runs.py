@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
@@ -46,7 +46,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def test_a_run_whose_process_was_killed_is_ended_and_no_other(
     instance: dg.DagsterInstance,
 ) -> None:
-    def start(tags: dict[str, str], **options: RemoteJobOrigin) -> str:
+    def start(tags: dict[str, str], **options: Any) -> str:
         status = dg.DagsterRunStatus.STARTED
         return create_run_for_test(instance, status=status, tags=tags, **options).run_id
 

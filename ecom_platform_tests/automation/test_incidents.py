@@ -110,8 +110,8 @@ def shop(folder: Path, **options: Any) -> Settings:
 
 
 def bad(day: date) -> list[str]:
-    """Orders that cannot be read, so many that their day fails."""
-    return [f"{day}-{n},,12 EUR of b{n}@example.invalid,{day} 12:00,paid" for n in range(9)]
+    """Orders of one id, of which none can be the right one: their day fails."""
+    return [f"{day}-0,,12 EUR of b{n}@example.invalid,{day} 12:0{n},paid" for n in range(9)]
 
 
 def good(day: date, number: int = 1) -> list[str]:
