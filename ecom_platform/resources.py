@@ -11,11 +11,13 @@ import dagster as dg
 
 from ecom_platform.datasets import RAW
 from ecom_platform.engines.duckdb import Engine
+from ecom_platform.lake.breaker import ACCEPT_LOSS_TAG, ACCEPTED, CircuitBreaker
 from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.io_manager import LakeIOManager
 from ecom_platform.lake.ledger import BACKFILL, CAUSE_TAG
 from ecom_platform.lake.publish import Lake
 from ecom_platform.lake.storage import FolderStorage, open_storage
+from ecom_platform.quality.thresholds import load_thresholds
 from ecom_platform.scratch import scratch_folder
 from ecom_platform.settings import SOURCE_COLUMNS
 from ecom_platform.sources import open_source
@@ -36,7 +38,12 @@ def build_resources(
     Args:
         settings: Which lake, which source, how much memory.
         datasets: All that the lake holds.
+
+    Raises:
+        SettingsError: The file of thresholds says what is none.
     """
+    known = {dataset.path for dataset in datasets}
+    limits = load_thresholds(settings.thresholds, known).losses
 
     @dg.resource(description="Runs the SQL files, in a scratch folder of the run's own.")
     def engine(_: dg.InitResourceContext) -> Iterator[Engine]:
@@ -51,12 +58,14 @@ def build_resources(
     )
     def lake(context: dg.InitResourceContext) -> LakeIOManager:
         engine: Engine = context.resources.engine
+        tags = context.run.tags if context.run else {}
         opened = Lake(
             open_storage(settings.lake),
             settings.calendar,
             engine.scratch,
             context.run.run_id if context.run else "",
-            context.run.tags.get(CAUSE_TAG, BACKFILL) if context.run else BACKFILL,
+            tags.get(CAUSE_TAG, BACKFILL),
+            CircuitBreaker(limits, tags.get(ACCEPT_LOSS_TAG, "").lower() == ACCEPTED),
         )
         with explain_errors(settings.retry_seconds):
             opened.remember(datasets)

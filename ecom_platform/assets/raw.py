@@ -48,12 +48,13 @@ def _build(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
             extraction = source.extract(
                 dataset.name, date.fromisoformat(first), date.fromisoformat(last)
             )
-            return _as_rows(engine, dataset, extraction)
+            is_empty = source.state(dataset.name).is_empty
+            return _as_rows(engine, dataset, extraction, is_empty=is_empty)
 
     return extract
 
 
-def _as_rows(engine: Engine, dataset: Dataset, extraction: Extraction) -> Rows:
+def _as_rows(engine: Engine, dataset: Dataset, extraction: Extraction, *, is_empty: bool) -> Rows:
     connection = engine.connect()
     if extraction.files:
         files = ", ".join(text(str(file)) for file in extraction.files)
@@ -74,7 +75,7 @@ def _as_rows(engine: Engine, dataset: Dataset, extraction: Extraction) -> Rows:
     facts = {day.isoformat(): _facts(totals) for day, totals in extraction.totals.items()}
     for day, fingerprint in extraction.fingerprints.items():
         facts.setdefault(day.isoformat(), {})[SOURCE_FINGERPRINT] = fingerprint
-    return Rows(connection, "result", extraction.bad_days, facts)
+    return Rows(connection, "result", extraction.bad_days, facts, source_is_empty=is_empty)
 
 
 def _without_addresses(column: Column) -> str:

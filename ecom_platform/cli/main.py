@@ -71,18 +71,28 @@ def _options(
 
 
 @app.command(epilog=EXIT_CODES)
-def run(context: typer.Context, first: From, last: To) -> int:
+def run(
+    context: typer.Context,
+    first: From,
+    last: To,
+    *,
+    accept_loss: Annotated[
+        bool,
+        typer.Option("--accept-loss", help="Publish days that lose much of what they had, too."),
+    ] = False,
+) -> int:
     """Extract, clean and compute a range of days.
 
     All of it is one Dagster run. A day that cannot be made keeps its last good version, and
-    does not keep the others from being made. A check holds no day back, and does not change the
-    exit code: the last lines say how many failed, and which incidents are open. The pages are
-    not made: that is `ecom pages`.
+    does not keep the others from being made. So does a day of which the source has lost much;
+    --accept-loss says that it is meant, and is recorded. A check holds no day back, and does not
+    change the exit code: the last lines say how many failed, and which incidents are open. The
+    pages are not made: that is `ecom pages`.
     """
     from ecom_platform.commands.run import run_range
     from ecom_platform.settings import load_settings
 
-    return run_range(load_settings(), first, last, debug=bool(context.obj))
+    return run_range(load_settings(), first, last, accept_loss=accept_loss, debug=bool(context.obj))
 
 
 @app.command()

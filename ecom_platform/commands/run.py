@@ -19,8 +19,10 @@ from ecom_platform.commands.conclusion import print_conclusion
 from ecom_platform.commands.outcome import INVOCATION_TAG, read_outcome
 from ecom_platform.commands.progress import progress, terminal
 from ecom_platform.errors import EcomError
+from ecom_platform.lake.breaker import ACCEPT_LOSS_TAG, ACCEPTED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date
 
     from rich.console import Console
@@ -49,8 +51,17 @@ telemetry:
 """
 
 
-def run_range(settings: Settings, first: date, last: date, *, debug: bool) -> int:
+def run_range(
+    settings: Settings, first: date, last: date, *, accept_loss: bool = False, debug: bool
+) -> int:
     """Materialize the days `first` to `last`; say what happened; return the exit code.
+
+    Args:
+        settings: Of the environment.
+        first: The first day.
+        last: The last day.
+        accept_loss: Whether days may lose more than the thresholds allow.
+        debug: Whether to print tracebacks too.
 
     Raises:
         SettingsError: A day is not over yet or before the first, or the range is empty.
@@ -58,7 +69,8 @@ def run_range(settings: Settings, first: date, last: date, *, debug: bool) -> in
     settings.calendar.closed_range(first, last)
     with terminal() as console:
         prepare_instance(console)
-        outcome = execute_range(first, last, console)
+        tags = {ACCEPT_LOSS_TAG: ACCEPTED} if accept_loss else {}
+        outcome = execute_range(first, last, console, tags)
         outcome.print_problems(console, debug=debug)
         print_conclusion(settings, outcome, first, last, console)
     return outcome.code
@@ -100,7 +112,9 @@ def daily_refresh_job() -> dg.JobDefinition:
     return defs.resolve_job_def(DAILY_REFRESH)
 
 
-def execute_range(first: date, last: date, console: Console) -> Outcome:
+def execute_range(
+    first: date, last: date, console: Console, more_tags: Mapping[str, str] | None = None
+) -> Outcome:
     """Run the daily job over a range in this process, showing its progress."""
     job = dg.build_reconstructable_job("ecom_platform.commands.run", "daily_refresh_job")
     graph = job.get_definition().asset_layer.asset_graph
@@ -112,6 +126,7 @@ def execute_range(first: date, last: date, console: Console) -> Outcome:
         ASSET_PARTITION_RANGE_START_TAG: first.isoformat(),
         ASSET_PARTITION_RANGE_END_TAG: last.isoformat(),
         INVOCATION_TAG: invocation,
+        **(more_tags or {}),
     }
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     with dg.DagsterInstance.get() as instance:

@@ -102,6 +102,7 @@ class LakeIOManager(dg.IOManager):
         metadata = {
             day: partition_metadata(dataset, published[dataset], rows.facts.get(day, {}))
             | ({INPUTS: hash_of_inputs(day, inputs, start)} if inputs else {})
+            | ({"accepted_loss": lost} if (lost := report.accepted_losses.get(day)) else {})
             for day, published in report.published.items()
         }
         # Tables beside the main one are never outputs of the step: they have a day exactly

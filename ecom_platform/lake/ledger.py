@@ -31,6 +31,8 @@ FOLDER = "ledger/restatements"
 
 #: Why a published number changes. What was not asked for by a schedule or sensor is a backfill.
 LATE_DATA, CODE_CHANGE, BACKFILL = "late data", "code change", "backfill"
+#: That rows were lost, and somebody let it through; whatever else the run is there for.
+ACCEPTED_LOSS = "accepted loss"
 #: Where a run says why it is there.
 CAUSE_TAG = "ecom/cause"
 
@@ -65,7 +67,7 @@ class Entry:
         published_at: When.
         replaced_at: When the version before was published.
         run_id: Of the run that published.
-        cause: `late data`, `code change` or `backfill`.
+        cause: `late data`, `code change`, `backfill` or `accepted loss`.
         restatements: The values.
     """
 

@@ -12,9 +12,18 @@ from typing import TYPE_CHECKING
 
 from ecom_platform.engines.duckdb import Partitions, text, write_parquet
 from ecom_platform.errors import EcomError, MissingPartitionError, PublishConflictError
+from ecom_platform.lake.accepted_losses import AcceptedLosses
+from ecom_platform.lake.breaker import measure_facts
 from ecom_platform.lake.fine import read_fine
 from ecom_platform.lake.fingerprints import SOURCE_FACT, origin_facts
-from ecom_platform.lake.ledger import BACKFILL, CODE_CHANGE, Ledger, has_version, version_facts
+from ecom_platform.lake.ledger import (
+    ACCEPTED_LOSS,
+    BACKFILL,
+    CODE_CHANGE,
+    Ledger,
+    has_version,
+    version_facts,
+)
 from ecom_platform.lake.tables import LakeTable, Published, Report
 from ecom_platform.quality.audits import DayAudit, audit
 
@@ -26,7 +35,8 @@ if TYPE_CHECKING:
     from ecom_platform.calendar import Calendar
     from ecom_platform.datasets import Dataset
     from ecom_platform.engines.duckdb import Connection
-    from ecom_platform.lake.base import Storage
+    from ecom_platform.lake.base import Storage, StoredObject
+    from ecom_platform.lake.breaker import CircuitBreaker
     from ecom_platform.lake.fine import Fine
     from ecom_platform.lake.ledger import Restatement
     from ecom_platform.lake.tables import Rows
@@ -44,6 +54,7 @@ class Lake:
         scratch: A folder of the run's own.
         run_id: Recorded with what is published.
         cause: Why the run replaces numbers that were published, for the ledger.
+        breaker: What the run may lose of published days; without it, all that it loses.
     """
 
     def __init__(
@@ -53,13 +64,16 @@ class Lake:
         scratch: Path,
         run_id: str,
         cause: str = BACKFILL,
+        breaker: CircuitBreaker | None = None,
     ) -> None:
         self._storage = storage
         self._calendar = calendar
         self._scratch = scratch
         self._run_id = run_id
         self._cause = cause
+        self._breaker = breaker
         self.ledger = Ledger(storage, scratch)
+        self.accepted_losses = AcceptedLosses(storage, scratch)
         self._versions: dict[str, str] = {}
         self._contents: dict[tuple[str, str], str] = {}
         self._bad_days: dict[str, dict[str, str]] = {}
@@ -160,6 +174,12 @@ class Lake:
                 if result.broken and day not in bad_days:
                     bad_days[day] = "; ".join(result.broken)
         good = [day for day in days if day not in bad_days]
+        present = self._present(tables, good)
+        losses = self._losses(dataset, rows, {day: audits[dataset][day] for day in good}, present)
+        accepts_loss = self._breaker is not None and self._breaker.accepts_loss
+        accepted, refused = (losses, {}) if accepts_loss else ({}, losses)
+        bad_days |= refused
+        good = [day for day in good if day not in refused]
         unavailable: list[EcomError] = []
 
         def publish_day(day: str) -> dict[Dataset, Published] | EcomError:
@@ -169,7 +189,9 @@ class Lake:
             try:
                 with rows.connection.cursor() as cursor:
                     return {
-                        d: self._publish_day(cursor, d, t, day, audits[d][day], origin)
+                        d: self._publish_day(
+                            cursor, d, t, day, audits[d][day], origin, present[d, day]
+                        )
                         for d, t in tables.items()
                     }
             except EcomError as error:
@@ -186,7 +208,36 @@ class Lake:
                 raise error  # it is not about days
         bad_days |= {day: error.message for day, error in errors.items()}
         self.note_bad_days(dataset, bad_days)
-        return Report(published, {day: bad_days[day] for day in sorted(bad_days)})
+        return Report(published, {day: bad_days[day] for day in sorted(bad_days)}, accepted)
+
+    def _losses(
+        self,
+        dataset: Dataset,
+        rows: Rows,
+        audits: Mapping[str, DayAudit],
+        present: Mapping[tuple[Dataset, str], StoredObject | None],
+    ) -> dict[str, str]:
+        """Return day -> what it would lose, where that is too much; record it if it may."""
+        if self._breaker is None:
+            return {}
+        published = {day: present[dataset, day] for day in audits}
+        found = self._breaker.losses(self._storage, self._scratch, dataset, rows, audits, published)
+        if self._breaker.accepts_loss:
+            self.accepted_losses.record(dataset, found, published, self._run_id)
+        return {day: loss.reason for day, loss in found.items()}
+
+    def _present(
+        self, datasets: Iterable[Dataset], days: Sequence[str]
+    ) -> dict[tuple[Dataset, str], StoredObject | None]:
+        """Return what the lake has of some days that this run may replace."""
+        wanted = [(dataset, day) for dataset in datasets for day in days]
+
+        def find(one: tuple[Dataset, str]) -> StoredObject | None:
+            path = one[0].object_path(one[1])
+            return self._storage.stat(path) if path in self._versions else None
+
+        with ThreadPoolExecutor(READERS) as pool:
+            return dict(zip(wanted, pool.map(find, wanted), strict=True))
 
     def note_bad_days(self, dataset: Dataset, bad_days: Mapping[str, str]) -> None:
         """Let the tables of this run say of a dataset which days it failed at, and why."""
@@ -200,10 +251,10 @@ class Lake:
         day: str,
         found: DayAudit,
         origin: Mapping[str, str],
+        current: StoredObject | None,
     ) -> Published:
         path = dataset.object_path(day)
         replaces = self._versions.get(path)
-        current = self._storage.stat(path) if replaces else None
         same = current is not None and current.metadata.get("ecom-content") == found.content
         # Of the same rows, a source may say something else than before; were that not kept,
         # the day would seem to have changed ever after.
@@ -214,6 +265,7 @@ class Lake:
             **version_facts(found.content, self._run_id),
             "ecom-rows": str(found.rows),
             **({"ecom-nulls": json.dumps(found.nulls)} if dataset.counts_nulls else {}),
+            **measure_facts(found),
             **origin,
         }
         # A version that is not the one to replace makes the put fail; a damaged one has no facts.
@@ -222,6 +274,8 @@ class Lake:
         if current and known and dataset.is_restated:
             same_code = current.metadata["ecom-code"] == origin["ecom-code"]
             cause = self._cause if same_code else CODE_CHANGE
+            if self.accepted_losses.explain(day, current.metadata["ecom-published"]):
+                cause = ACCEPTED_LOSS
             restated = self.ledger.write(cursor, dataset, table, day, current, facts, cause)
         file = self._scratch / "outgoing" / path
         write_parquet(cursor, dataset, f"{table} WHERE date = {text(day)}", file, facts)

@@ -28,6 +28,7 @@ class Rows:
         bad_days: ISO day -> why it could not be computed. It is not published.
         facts: ISO day -> what to record with the partition, such as quarantined rows.
         beside: Tables published together with this one, day by day.
+        source_is_empty: Whether the source's table that they are read from has no row at all.
     """
 
     connection: Connection
@@ -37,6 +38,7 @@ class Rows:
         default_factory=dict[str, "Mapping[str, int | float | str]"]
     )
     beside: Mapping[Dataset, str] = field(default_factory=dict["Dataset", str])
+    source_is_empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,17 @@ class Published:
 
 @dataclass(frozen=True)
 class Report:
-    """What became of the days: each is published, in each table, or has a reason why not."""
+    """What became of the days.
+
+    Args:
+        published: ISO day -> what is published of it, in each table.
+        bad_days: ISO day -> why it is not.
+        accepted_losses: Published day -> what it lost by somebody's word.
+    """
 
     published: dict[str, dict[Dataset, Published]]
     bad_days: dict[str, str]
+    accepted_losses: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ days. A day that fails is not published. Checks of published data are in `checks
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ecom_platform.datasets import Column, Dataset, Type
@@ -15,6 +16,7 @@ from ecom_platform.engines.duckdb import quote, sql_type, text
 from ecom_platform.engines.explain import explain_sql_errors
 from ecom_platform.errors import LakeError
 from ecom_platform.privacy import EMAIL_PATTERN
+from ecom_platform.quality.losses import MEASURES, Measures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,12 +37,14 @@ class DayAudit:
         content: A hash of the rows, whatever their order, and of the columns' declarations.
         broken: The contracts that do not hold, as sentences; empty when the day is good.
         nulls: Of each column that may be NULL, how many rows are, where the dataset counts them.
+        measures: By which a loss is found, where the dataset has any.
     """
 
     rows: int
     content: str
     broken: tuple[str, ...]
     nulls: Mapping[str, int]
+    measures: Measures = field(default_factory=Measures)
 
 
 def audit(
@@ -60,16 +64,19 @@ def audit(
     keys = ", ".join(quote(column) for column in dataset.key)
     nullable = [c.name for c in dataset.columns if dataset.counts_nulls and not c.required]
     nulls = "".join(f", count(*) FILTER (WHERE {quote(name)} IS NULL)" for name in nullable)
+    measures = MEASURES.get(dataset.path, {})
+    sums = "".join(f", coalesce(sum({measure.value}), 0)" for measure in measures.values())
     connection.register("audited_days", calendar.table(days))
     with explain_sql_errors(connection, dataset):
         found = connection.execute(
             f"SELECT CAST(date AS VARCHAR), count(*), {_HASH.format(row=_row(dataset))}, "
             f"{f'count(*) - count(DISTINCT row({keys}))' if keys else '0'}"
-            f"{nulls}{', ' + counts if counts else ''} "
+            f"{nulls}{sums}{', ' + counts if counts else ''} "
             f"FROM {table} LEFT JOIN audited_days USING (date) GROUP BY date"
         ).fetchall()
     declared = _hash_of_types(types)
-    result = {day: DayAudit(0, f"{declared}:0:0", (), {}) for day in days}
+    nothing = dict.fromkeys(measures, Decimal(0))
+    result = {day: DayAudit(0, f"{declared}:0:0", (), {}, nothing) for day in days}
     for day, rows, content, repeated, *counted in found:
         if day not in result:
             raise LakeError(
@@ -78,11 +85,13 @@ def audit(
             )
         said = [f"repeat the key ({', '.join(dataset.key)})", *(what for _, what in contracts)]
         absent = dict(zip(nullable, counted, strict=False))
-        broken = [repeated, *counted[len(nullable) :]]
+        del counted[: len(nullable)]
+        measured = {name: Decimal(value) for name, value in zip(measures, counted, strict=False)}
+        broken = [repeated, *counted[len(measures) :]]
         sentences = tuple(
             f"{count} rows {what}" for count, what in zip(broken, said, strict=True) if count
         )
-        result[day] = DayAudit(rows, f"{declared}:{rows}:{content:x}", sentences, absent)
+        result[day] = DayAudit(rows, f"{declared}:{rows}:{content:x}", sentences, absent, measured)
     return result
 
 

@@ -65,6 +65,20 @@ class DriftLimits(Limits):
     z: Positive
 
 
+class LossLimits(Limits):
+    """What of published days may be lost at once."""
+
+    day_share: Share
+    run_share: Share
+    rows: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> LossLimits:
+        if self.run_share > self.day_share:
+            raise ValueError("run_share is more than day_share")
+        return self
+
+
 class Completeness(Limits):
     """Rows that days have."""
 

@@ -22,6 +22,7 @@ from ecom_platform.quality.limits import (
     DriftLimits,
     Guests,
     Limits,
+    LossLimits,
     Orphans,
     Timestamps,
     Uniqueness,
@@ -60,6 +61,7 @@ class Topic(Generic[L]):
 class Thresholds:
     """All thresholds there are, by topic."""
 
+    losses: Topic[LossLimits]
     anomalies: Topic[AnomalyLimits]
     drift: Topic[DriftLimits]
     completeness: Topic[Completeness]
@@ -84,6 +86,7 @@ def load_thresholds(file: Path | None, assets: Collection[str]) -> Thresholds:
     """
     reader = _Reader(file, assets)
     thresholds = Thresholds(
+        losses=reader.topic("losses", LossLimits),
         anomalies=reader.topic("anomalies", AnomalyLimits),
         drift=reader.topic("drift", DriftLimits),
         completeness=reader.topic("completeness", Completeness),

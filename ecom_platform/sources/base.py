@@ -55,11 +55,13 @@ class TableState:
         future_rows: Rows dated more than `CLOCKS_DIFFER` after now, which belong to no day that
             is ever made. Of files, rows dated after today.
         latest: The time or day of the latest of these, as text.
+        is_empty: Whether it has no row at all; False where that is said day by day, by folders.
     """
 
     columns: Mapping[str, str]
     future_rows: int = 0
     latest: str = ""
+    is_empty: bool = False
 
 
 @dataclass(frozen=True)

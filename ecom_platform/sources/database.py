@@ -157,7 +157,9 @@ class DatabaseSnapshot:
         (connection,) = self._session.connections(1)
         (found,) = connection.rows(query)
         declared = self._tables[table].declared
-        return TableState(declared, int(found["row_count"]), found["latest"] or "")
+        return TableState(
+            declared, int(found["row_count"]), found["latest"] or "", found["any_row"] == "0"
+        )
 
     def facts(self, table: str) -> list[str]:
         """Return what the doctor says of a table: a line of facts, then its warnings."""

@@ -107,11 +107,16 @@ class ShopQueries:
         )
 
     def after(self, table: str, instant: datetime) -> str:
-        """Return the query for the rows dated after an instant: `row_count`, `latest` as text."""
+        """Return the query for the rows dated after an instant: `row_count`, `latest` as text.
+
+        And `any_row`: 1 where the table has any row at all, else 0.
+        """
         column, text = self.tables[table][DATED_BY[table]], self._dialect.text
+        rows = self.tables[table].sql
+        first_row = f"(select count(*) from (select 1 as one from {rows} limit 1) as found)"
         return (
-            f"select {text('count(*)')} as row_count, {text(f'max({column.sql})')} as latest "
-            f"from {self.tables[table].sql} where {self._dialect.readable(column)} "
+            f"select {text('count(*)')} as row_count, {text(f'max({column.sql})')} as latest, "
+            f"{text(first_row)} as any_row from {rows} where {self._dialect.readable(column)} "
             f"and {column.sql} > {self._dialect.at(column, instant)}"
         )
 

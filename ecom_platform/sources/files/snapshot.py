@@ -144,7 +144,12 @@ class FilesSnapshot:
         with suppress(BrokenFileError):  # which its day tells of
             if files:
                 declared = declared_columns(self._settings, self._store, table, files[-1])
-        return TableState(declared, sum(future.values()), str(max(future, default="")))
+        return TableState(
+            declared,
+            sum(future.values()),
+            str(max(future, default="")),
+            is_empty=not (days or layout.is_daily),
+        )
 
     def missing(self, layout: Layout, day: date) -> str:
         """Say what a day's folder lacks to be complete; nothing where it is, or need not be.
