@@ -22,8 +22,10 @@ from ecom_platform.calendar import days_between
 from ecom_platform.datasets import CLEANED, QUARANTINE, RAW
 from ecom_platform.definitions import build_definitions
 from ecom_platform.engines.duckdb import Engine
+from ecom_platform.lake.breaker import CircuitBreaker
 from ecom_platform.lake.publish import Lake
 from ecom_platform.lake.storage import open_storage
+from ecom_platform.quality.thresholds import load_thresholds
 from ecom_platform.sources import open_source
 from ecom_platform.sources.run_snapshot import RunSnapshot
 
@@ -45,6 +47,7 @@ class Pipeline:
         instance: Dagster's, which records nothing here.
         replacements: Assets to use instead of the environment's own of the same step.
         layer: Of the assets to make, where it is not all of them.
+        accepts_loss: Whether days may lose more than the thresholds allow.
     """
 
     def __init__(
@@ -53,9 +56,12 @@ class Pipeline:
         instance: dg.DagsterInstance,
         *replacements: dg.AssetsDefinition,
         layer: str = "",
+        accepts_loss: bool = False,
     ) -> None:
         self.settings = settings
         self.instance = instance
+        limits = load_thresholds(settings.thresholds, DATASETS).losses
+        self._breaker = CircuitBreaker(limits, accepts_loss)
         #: (dataset, day) -> what the assets said of it.
         self.facts: dict[tuple[str, str], dict[str, Any]] = {}
         # Those of `Definitions`, before it binds them to its resources.
@@ -84,7 +90,8 @@ class Pipeline:
         bad_days: dict[str, str] = {}
         with TemporaryDirectory() as folder:
             scratch = Path(folder)
-            lake = Lake(open_storage(self.settings.lake), self.settings.calendar, scratch, "")
+            storage = open_storage(self.settings.lake)
+            lake = Lake(storage, self.settings.calendar, scratch, "", breaker=self._breaker)
             lake.remember(DATASETS.values())
             engine = Engine(self.settings, scratch, [Path(self.settings.lake).absolute()])
             source = RunSnapshot(open_source(self.settings), scratch)

@@ -116,7 +116,7 @@ def find_losses(
     dataset: Dataset,
     days: Mapping[str, Compared],
     limits: LossLimits,
-    losers: Callable[[Iterable[str]], Mapping[str, int]],
+    of_few_rows: Callable[[Iterable[str]], Decimal],
     *,
     is_emptied: bool,
 ) -> dict[str, Loss]:
@@ -126,32 +126,39 @@ def find_losses(
         dataset: A raw dataset.
         days: ISO day -> its measures, of all days of the run that could be published.
         limits: What may be lost.
-        losers: Says of some days how many rows have less money than published. That takes
-            reading them, and is asked only of days that have lost much of it.
+        of_few_rows: Says of some days how much money was lost by those `limits.rows` rows that
+            lost most. That takes reading what is published, and is asked only where much is lost.
         is_emptied: Whether the source's table has no row at all, and the lake has some of it.
     """
     if is_emptied:
         return dict(_of_an_empty_table(dataset, days))
     found: dict[str, Loss] = {}
     for name, measure in MEASURES[dataset.path].items():
+
+        def is_too_much(
+            days: Iterable[str], lost: Decimal, before: Decimal, limit: float, name: str = name
+        ) -> bool:
+            share = Decimal(str(limit))
+            if lost <= share * before:
+                return False
+            if name != AMOUNT:
+                return lost > limits.rows
+            # What a few rows lost is no matter, be it one with a million.
+            few = of_few_rows(days)
+            return lost - few > share * (before - few)
+
         losing = {day: one.lost(name) for day, one in days.items() if one.lost(name) > 0}
-        much = {
-            day: lost
-            for day, lost in losing.items()
-            if lost > Decimal(str(limits.day_share)) * _value(days[day].before, name)
-        }
-        for day, rows in (losers(much) if name == AMOUNT else much).items():
-            if rows > limits.rows:
+        for day, lost in losing.items():
+            if is_too_much([day], lost, _value(days[day].before, name), limits.day_share):
                 found.setdefault(day, _of_a_day(name, measure, days[day]))
-        published = [day for day in days.values() if day.before is not None]
-        before = sum((_value(day.before, name) for day in published), Decimal(0))
-        lost = sum((day.lost(name) for day in published), Decimal(0))
+        published = [_value(one.before, name) for one in days.values() if one.before is not None]
+        # What some days gain does not make up for it: rows may have been moved there.
+        all_lost, before = sum(losing.values(), Decimal(0)), sum(published, Decimal(0))
         # Of a run of one day, all that can be said is said above.
-        if len(published) > 1 and lost > Decimal(str(limits.run_share)) * before:
-            rows = sum(losers(losing).values()) if name == AMOUNT else lost
-            if rows > limits.rows:
-                for day, loss in _of_a_run(name, measure, days, before, before - lost):
-                    found.setdefault(day, loss)
+        if len(published) > 1 and is_too_much(losing, all_lost, before, limits.run_share):
+            of_all = f"{all_lost:,} of {before:,}"
+            for day, loss in _of_a_run(name, measure, days, of_all):
+                found.setdefault(day, loss)
     return {day: found[day] for day in sorted(found)}
 
 
@@ -174,7 +181,7 @@ def _of_a_day(name: str, measure: Measure, day: Compared) -> Loss:
 
 
 def _of_a_run(
-    name: str, measure: Measure, days: Mapping[str, Compared], before: Decimal, now: Decimal
+    name: str, measure: Measure, days: Mapping[str, Compared], of_all: str
 ) -> Iterator[tuple[str, Loss]]:
     """Yield the days of a run that has lost too much: such a source is not believed at all.
 
@@ -184,8 +191,8 @@ def _of_a_run(
         if not one.same and (one.before is not None or not _value(one.now, ROWS)):
             counts = _counts(_value(one.before, name), _value(one.now, name))
             reason = (
-                f"too much would be lost of {measure.label}: in all days of the run "
-                f"{_counts(before, now)}; in this one {counts}"
+                f"too much would be lost of {measure.label}: {of_all} in the days of the run; "
+                f"in this one, {counts}"
             )
             yield day, _loss(name, one, reason)
 
