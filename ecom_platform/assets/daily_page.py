@@ -1,7 +1,7 @@
 """The asset of the daily page: where its facts come from, and where it goes."""
 
 import base64
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from ecom_platform.assets.metrics import METRICS, Metric
+from ecom_platform.assets.restated_days import restatements
 from ecom_platform.calendar import days_between
 from ecom_platform.check_results import count, read_results
 from ecom_platform.dashboard.page import DailyPage, render
@@ -20,15 +21,12 @@ from ecom_platform.errors import LakeError
 from ecom_platform.freshness import newest_due
 from ecom_platform.lake.base import Storage
 from ecom_platform.lake.failures import explain_errors
-from ecom_platform.lake.ledger import Ledger
 from ecom_platform.lake.pages import DAILY, page_of
 from ecom_platform.lake.publish import Lake
 from ecom_platform.lake.storage import open_storage
 from ecom_platform.marts import load_manifest, load_marts
 from ecom_platform.settings import Settings
 
-#: Metrics of which the page tells that a day was restated -> what it calls them.
-_RESTATED = {"total_revenue": "revenue", "total_orders": "orders", "total_customers": "customers"}
 #: Those that the marts have, or that have a place of their own; all others are figures.
 _STANDARD = {
     "total_revenue", "total_orders", "total_customers", "average_order_value",
@@ -118,9 +116,10 @@ def gather(
         context.run.run_id,
         count(read_results(context.instance, checks, [day])),
         late,
-        list(_restated(lake.ledger, settings, first, day)),
+        restatements(lake.ledger, settings, first, day),
         _definitions(settings, own),
         settings.retention_days,
+        settings.close_after_days,
         figures,
     )
 
@@ -152,26 +151,6 @@ def _add_metrics(
     days = [one.isoformat() for one in days_between(first, day)]
     for metric in metrics:
         add_view(connection, lake.table(metric.dataset, days).partitions())
-
-
-def _restated(
-    ledger: Ledger, settings: Settings, first: date, last: date
-) -> Iterator[dict[str, Any]]:
-    days = [day.isoformat() for day in days_between(first, last)]
-    for metric in (m for m in METRICS if m.name in _RESTATED):
-        for day, entries in sorted(ledger.history(metric.dataset, days).items()):
-            for found in entries[0].restatements if entries else ():
-                at = entries[0].published_at.astimezone(settings.calendar.zone)
-                if found.column == metric.name:
-                    yield {
-                        "day": (date.fromisoformat(day) - first).days,
-                        "region": found.key["region"],
-                        "metric": metric.name,
-                        "label": _RESTATED[metric.name],
-                        "was": found.old or "nothing",
-                        "now": found.new or "nothing",
-                        "at": f"{at:%Y-%m-%d %H:%M}",
-                    }
 
 
 def _label(metric: Metric) -> str:

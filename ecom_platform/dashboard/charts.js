@@ -24,6 +24,16 @@ function path(values, x, y) {
   });
   return drawn;
 }
+// First and last place of each stretch of known points.
+function runs(values) {
+  const found = [];
+  values.forEach((value, n) => {
+    if (value === null) return;
+    if ((values[n - 1] ?? null) === null) found.push([n, n]);
+    found[found.length - 1][1] = n;
+  });
+  return found;
+}
 // A lone point between gaps would be a line without length.
 const lonely = (values, x, y, colour) =>
   values
@@ -54,7 +64,8 @@ function frame(box, count, low, high, unit, ticksOf) {
   return { width, height, inner, base, y, label, svg: () => svg };
 }
 
-// lines: [{name, colour, values, dashed, area, hollow, marks}]
+// lines: [{name, colour, values, dashed, area, partial, open, marks}]; partial points stand alone,
+// and from the place `open` on, the line is not settled.
 function drawLines(box, lines, { unit, labels, ticksOf, tip }) {
   const count = labels.length,
     known = lines.flatMap((line) => line.values).filter((value) => value !== null);
@@ -62,22 +73,34 @@ function drawLines(box, lines, { unit, labels, ticksOf, tip }) {
   const x = (n) => (count === 1 ? PAD.left + at.inner / 2 : PAD.left + (n / (count - 1)) * at.inner);
   at.label(x);
   let svg = at.svg();
-  for (const { colour, values, dashed, area, hollow, marks } of [...lines].reverse()) {
-    const line = path(values, x, at.y),
-      last = values.length - 1;
-    if (area && !values.includes(null) && count > 1)
-      svg += `<path d="${line}L${x(last)} ${at.base}L${x(0)} ${at.base}Z" fill="${colour}" opacity=".08"/>`;
-    svg += `<path d="${line}" fill="none" stroke="${colour}" stroke-width="${dashed ? 1.5 : 2.2}" stroke-linejoin="round"${dashed ? ' stroke-dasharray="4 4"' : ""}/>${lonely(values, x, at.y, colour)}`;
-    if (hollow && values[last] !== null)
-      svg += `<circle cx="${x(last)}" cy="${at.y(values[last])}" r="4" fill="var(--card)" stroke="${colour}" stroke-width="2"/>`;
+  for (const { colour, values, dashed, area, partial, open, marks } of [...lines].reverse()) {
+    const whole = values.map((value, n) => (partial?.[n] ? null : value)),
+      first = open ?? count;
+    const settled = whole.map((value, n) => (n < first ? value : null)),
+      pending = whole.map((value, n) => (n >= first - 1 ? value : null));
+    if (area)
+      for (const [from, to] of runs(whole))
+        svg += `<path d="${path(
+          whole.map((value, n) => (n >= from && n <= to ? value : null)),
+          x,
+          at.y,
+        )}L${x(to)} ${at.base}L${x(from)} ${at.base}Z" fill="${colour}" opacity=".08"/>`;
+    const stroke = (line, dashes) =>
+      `<path d="${line}" fill="none" stroke="${colour}" stroke-width="${dashed ? 1.5 : 2.2}" stroke-linejoin="round"${dashes ? ` stroke-dasharray="${dashes}"` : ""}/>`;
+    svg += stroke(path(settled, x, at.y), dashed ? "4 4" : "") + lonely(settled, x, at.y, colour);
+    if (first < count) svg += stroke(path(pending, x, at.y), "2 3");
+    const hollow = values.map((_, n) => partial?.[n] || (n === count - 1 && first < count));
+    for (let n = 0; n < values.length; n++)
+      if (hollow[n] && values[n] !== null)
+        svg += `<circle class="hollow" cx="${x(n)}" cy="${at.y(values[n])}" r="4" fill="var(--card)" stroke="${colour}" stroke-width="2"/>`;
     for (const n of marks ?? [])
       if (values[n] !== null)
         svg += `<path d="M${x(n)} ${at.y(values[n]) - 5}l5 5l-5 5l-5 -5z" fill="var(--card)" stroke="${colour}" stroke-width="1.8"/>`;
   }
   finish(box, at, svg, x, count, tip);
 }
-// stacks: [{name, colour, values}]
-function drawBars(box, stacks, { unit, labels, ticksOf, tip }) {
+// stacks: [{name, colour, values}]; those places that are pale are partial, or not settled.
+function drawBars(box, stacks, { unit, labels, pale, ticksOf, tip }) {
   const count = labels.length,
     sums = labels.map((_, n) => stacks.reduce((sum, stack) => sum + Math.max(0, stack.values[n] ?? 0), 0));
   const at = frame(box, count, 0, Math.max(...sums, 0), unit, ticksOf);
@@ -91,7 +114,7 @@ function drawBars(box, stacks, { unit, labels, ticksOf, tip }) {
     for (const { colour, values } of stacks) {
       const value = Math.max(0, values[n] ?? 0);
       if (value)
-        svg += `<rect x="${(x(n) - wide / 2).toFixed(1)}" y="${at.y(below + value).toFixed(1)}" width="${wide.toFixed(1)}" height="${Math.max(0.5, at.y(below) - at.y(below + value)).toFixed(1)}" fill="${colour}"/>`;
+        svg += `<rect x="${(x(n) - wide / 2).toFixed(1)}" y="${at.y(below + value).toFixed(1)}" width="${wide.toFixed(1)}" height="${Math.max(0.5, at.y(below) - at.y(below + value)).toFixed(1)}" fill="${colour}"${pale(n) ? ' opacity=".45"' : ""}/>`;
       below += value;
     }
   });

@@ -9,12 +9,20 @@ function paintMain({ now, then, fair, points: found, before, region, kpi }) {
   const by = { day: "by day", week: "by 7 days", month: "by month" }[grain(now.from, now.to)];
   $("chart-title").textContent = `${kpi.label} ${by}${region ? `, ${NAMES[region]}` : ""}`;
   const split = choice.split === "regions" && !region && D.regions.length > 2;
-  const last = found[found.length - 1],
-    marks = found
+  const marks = found
       .map((bin, n) => (restated(bin.from, bin.to, region, kpi.name).length ? n : -1))
       .filter((n) => n >= 0);
+  const partial = found.map((bin) => bin.partial),
+    firstOpen = ripens(kpi) ? found.findIndex((bin) => bin.to > SETTLED) : -1,
+    open = firstOpen < 0 ? found.length : firstOpen;
   const lines = split
-    ? NAMES.slice(1, 11).map((name, n) => ({ name, colour: COLOURS[n], values: points(kpi, n + 1, found) }))
+    ? NAMES.slice(1, 11).map((name, n) => ({
+        name,
+        colour: COLOURS[n],
+        values: points(kpi, n + 1, found),
+        partial,
+        open,
+      }))
     : [
         {
           name: span(Math.max(0, now.from), now.to),
@@ -22,7 +30,8 @@ function paintMain({ now, then, fair, points: found, before, region, kpi }) {
           values: points(kpi, region, found),
           area: true,
           marks,
-          hollow: last?.running,
+          partial,
+          open,
         },
         ...(before.length
           ? [
@@ -31,6 +40,7 @@ function paintMain({ now, then, fair, points: found, before, region, kpi }) {
                 colour: beforeColour(),
                 dashed: true,
                 values: found.map((_, n) => (n < before.length ? points(kpi, region, [before[n]])[0] : null)),
+                partial: found.map((_, n) => before[n]?.partial),
               },
             ]
           : []),
@@ -42,16 +52,17 @@ function paintMain({ now, then, fair, points: found, before, region, kpi }) {
     const changed =
       marks.includes(n) && !split
         ? restated(found[n].from, found[n].to, region, kpi.name)
-            .map((one) => `<p>◇ was ${escape(one.was)}, is ${escape(one.now)}</p>`)
+            .map((one) => `<p>◇ ${escape(restatedText(one))}</p>`)
             .join("")
         : "";
-    return `<b>${escape(found[n].label)}${found[n].running ? " (running)" : ""}</b>${rows(lines.map((line) => [swatch(line.colour) + escape(split ? line.name : line.dashed ? (before[n]?.label ?? "") : line.name === "" ? "" : found[n].label), show(kpi.unit, line.values[n])]))}${changed}`;
+    return `<b>${escape(labelled(n))}</b>${rows(lines.map((line) => [swatch(line.colour) + escape(split ? line.name : line.dashed ? (before[n]?.label ?? "") : line.name === "" ? "" : found[n].label), show(kpi.unit, line.values[n])]))}${changed}`;
   };
+  const labelled = (n) => found[n].label + (n >= open ? provisional(found[n]) : "");
   $("main-chart").hidden = choice.shape === "table";
   $("main-table").hidden = choice.shape !== "table";
   if (choice.shape === "table") {
     $("main-table").innerHTML =
-      `<table><thead><tr><th scope="col">${by.slice(3)}</th>${lines.map((line) => `<th scope="col">${escape(line.name)}</th>`).join("")}</tr></thead><tbody>${found.map((bin, n) => `<tr><th scope="row">${escape(bin.label)}</th>${lines.map((line) => `<td>${show(kpi.unit, line.values[n])}</td>`).join("")}</tr>`).join("")}</tbody></table>`;
+      `<table><thead><tr><th scope="col">${by.slice(3)}</th>${lines.map((line) => `<th scope="col">${escape(line.name)}</th>`).join("")}</tr></thead><tbody>${found.map((_, n) => `<tr><th scope="row">${escape(labelled(n))}</th>${lines.map((line) => `<td>${show(kpi.unit, line.values[n])}</td>`).join("")}</tr>`).join("")}</tbody></table>`;
     return;
   }
   drawLines($("main-chart"), lines, { unit: kpi.unit, labels: found, ticksOf: (n) => found[n].tick, tip });
@@ -61,15 +72,18 @@ function paintMain({ now, then, fair, points: found, before, region, kpi }) {
   );
 }
 
-function paintBars(id, legend, stacks, view, unit) {
+const provisional = ({ to }) => `, provisional until ${shortDay(to + RIPE_AFTER)}`;
+
+function paintBars(id, legend, stacks, view, unit, isOpen = () => false) {
   $(legend).innerHTML = stacks.map((stack) => key(stack.name, stack.colour)).join("");
   const found = view.points;
   drawBars($(id), stacks, {
     unit,
     labels: found,
+    pale: (n) => found[n].partial || isOpen(found[n]),
     ticksOf: (n) => found[n].tick,
     tip: (n) =>
-      `<b>${escape(found[n].label)}</b>${rows(stacks.map((stack) => [swatch(stack.colour) + escape(stack.name), show(unit, stack.values[n])]))}`,
+      `<b>${escape(found[n].label + (isOpen(found[n]) ? provisional(found[n]) : ""))}</b>${rows(stacks.map((stack) => [swatch(stack.colour) + escape(stack.name), show(unit, stack.values[n])]))}`,
   });
   $(id).setAttribute("aria-label", stacks.map((stack) => stack.name).join(", "));
 }
@@ -102,5 +116,5 @@ function paintLost(view) {
     colour: STATUS[status],
     values: all[place].map((value, n) => ratio(value ?? 0, whole[n])),
   })).filter((stack) => stack.name !== "completed" && stack.values.some((value) => value));
-  paintBars("lost-chart", "lost-legend", stacks, view, "ratio");
+  paintBars("lost-chart", "lost-legend", stacks, view, "ratio", ({ to }) => to > SETTLED);
 }

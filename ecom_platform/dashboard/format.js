@@ -54,24 +54,33 @@ const axis = {
 const show = (unit, value, how = exact) =>
   value === null || value === undefined || Number.isNaN(value) ? "–" : how[unit](value);
 
-// How a value differs from the one before: in percent, of a share in points.
+// How a value differs from the one before: a share in points, others in percent. Of a value at or
+// below zero there is no percentage, nor down to one below it: then it is the difference itself.
 function change(unit, now, before) {
   if (now === null || before === null || now === undefined || before === undefined) return null;
+  const by = now - before;
   if (unit === "ratio")
-    return {
-      by: now - before,
-      text: `${signed((now - before) * 100, 1)} pp`,
-      flat: Math.abs(now - before) < 0.0025,
-    };
-  if (!before) return null;
-  const by = now / before - 1;
-  return { by, text: `${signed(by * 100, Math.abs(by) >= 10 ? 0 : 1)}%`, flat: Math.abs(by) < 0.005 };
+    return { by, rank: by, text: signed(by, (v) => (v * 100).toFixed(1), " pp"), flat: Math.abs(by) < 0.0025 };
+  if (before <= 0 || now < 0) {
+    const text = signed(by, (v) => show(unit, v, rough));
+    return { by, rank: by && Math.sign(by) * Number.MAX_VALUE, text, flat: text === "0" };
+  }
+  const share = by / before;
+  return {
+    by,
+    rank: share,
+    text: signed(share, (v) => (v * 100).toFixed(v >= 10 ? 0 : 1), "%"),
+    flat: Math.abs(share) < 0.005,
+  };
 }
-const signed = (value, digits) =>
-  `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value).toFixed(digits)}`;
+// What is nothing once it is rounded has no sign and no decimals.
+function signed(value, digits, unit = "") {
+  const text = digits(Math.abs(value));
+  return `${/[1-9]/.test(text) ? (value > 0 ? "+" : "−") + text : "0"}${unit}`;
+}
 // Green is good: which way that is depends on the figure.
 const tone = (found, better) =>
-  !found || found.flat || better === "neither" ? "" : found.by > 0 === (better === "higher") ? "up" : "down";
+  !found || found.flat || found.open || better === "neither" ? "" : found.by > 0 === (better === "higher") ? "up" : "down";
 const COLOURS = [
   "#5753c6",
   "#c2255c",

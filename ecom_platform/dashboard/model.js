@@ -71,6 +71,17 @@ function hash() {
   return `#${said}`;
 }
 
+// One day is compared with the same weekday, as everywhere on the page: the day before is another.
+const comparison = ({ from, to }) =>
+  from === to && choice.vs === "previous_period" ? "previous_week" : choice.vs;
+// What any single day is compared with, whatever range it stands in.
+const dayBefore = (day) => {
+  const before = choice.vs === "previous_year" ? yearBefore(day) : day - 7;
+  return before < 0 ? null : before;
+};
+const dayComparison = () =>
+  choice.vs === "previous_year" ? "the day a year before" : "the same weekday a week before";
+
 // Days from and to, and the preset's own figures where there is one.
 function selection(comparison = "current") {
   if (choice.range !== "custom") {
@@ -84,12 +95,14 @@ function selection(comparison = "current") {
   if (comparison === "previous_year") return { from: yearBefore(from), to: yearBefore(to) };
   return { from, to };
 }
+const dateOf = (day) => new Date(FIRST + day * DAY);
+const dayAt = (...date) => Math.round((Date.UTC(...date) - FIRST) / DAY);
+const monthOf = (day) => dayAt(dateOf(day).getUTCFullYear(), dateOf(day).getUTCMonth(), 1);
+const monthEnd = (day) => dayAt(dateOf(day).getUTCFullYear(), dateOf(day).getUTCMonth() + 1, 0);
 function yearBefore(day) {
-  const now = new Date(FIRST + day * DAY),
+  const now = dateOf(day),
     leap = now.getUTCMonth() === 1 && now.getUTCDate() === 29;
-  return Math.round(
-    (Date.UTC(now.getUTCFullYear() - 1, now.getUTCMonth(), leap ? 28 : now.getUTCDate()) - FIRST) / DAY,
-  );
+  return dayAt(now.getUTCFullYear() - 1, now.getUTCMonth(), leap ? 28 : now.getUTCDate());
 }
 // Of days that are not all there, the sum is none to compare with.
 const isWhole = ({ from, to, preset }) =>
@@ -129,7 +142,6 @@ function figure(kpi, region, chosen) {
         : ratio(S.repeat_customers[region][to] ?? null, S.active_customers[region][to]);
     default: {
       const all = STATUSES.map((status) => total(S.status[status].payments[region], from, to));
-      if (from < 0) return null;
       return ratio(
         all[STATUSES.indexOf("completed")] ?? 0,
         all.reduce((a, b) => a + (b ?? 0), 0),
@@ -152,43 +164,36 @@ function customers(region, { from, to, preset }) {
   return null;
 }
 
-// The points of charts: days, 7 days that end on the report day, or months; always whole ones.
+// The points of charts: days, 7 days that end on the report day, or months, cut to the range. One of
+// which days are left out, or not computed, is partial.
 function grain(from, to) {
   if (choice.grain !== "auto") return choice.grain;
   return to - from < 92 ? "day" : to - from < 380 ? "week" : "month";
 }
-function bins(from, to) {
-  const by = grain(from, to),
+// Weeks of what is compared end as many days before its last one as those of the range do.
+function bins(now, { from, to } = now) {
+  const by = grain(now.from, now.to),
     found = [];
-  if (by === "day") for (let day = from; day <= to; day++) found.push({ from: day, to: day });
-  else if (by === "week") {
-    const last = LAST - Math.ceil((LAST - to) / 7) * 7;
-    for (let day = last; day >= from; day -= 7) found.unshift({ from: day - 6, to: day });
-  } else
-    D.months.first.forEach((first, n) => {
-      const end = D.months.last[n];
-      if (end >= from && first <= to)
-        found.push({ from: first, to: end, running: end === LAST && !D.months.complete[n] });
-    });
-  return found.map((bin) => ({
-    ...bin,
-    label:
-      by === "month"
-        ? monthName(bin.from)
-        : by === "week"
-          ? span(Math.max(bin.from, 0), bin.to)
-          : longDay(bin.from),
-    tick: by === "month" ? monthName(bin.from) : shortDay(bin.to),
-  }));
+  let last = by === "week" ? to + ((LAST - now.to) % 7) : to;
+  for (; last >= Math.max(0, from); ) {
+    const first = by === "day" ? last : by === "week" ? last - 6 : monthOf(last);
+    const end = by === "month" ? monthEnd(first) : last;
+    found.unshift(bin(by, first, end, Math.max(first, from, 0), Math.min(end, to)));
+    last = first - 1;
+  }
+  return found;
 }
-const points = (kpi, region, found) =>
-  found.map((bin) => (bin.to < 0 || bin.from > LAST ? null : figure(kpi, region, bin)));
-
-const restated = (from, to, region, metric) =>
-  D.restated.filter(
-    (one) =>
-      one.day >= from &&
-      one.day <= to &&
-      (!metric || one.metric === metric) &&
-      one.region === D.regions[region],
-  );
+function bin(by, first, end, from, to) {
+  const whole = end - first + 1,
+    days = S.total_orders[0].slice(from, to + 1).filter((value) => value !== null).length;
+  const label = by === "month" ? monthName(first) : by === "week" ? span(from, to) : longDay(first);
+  const partial = by !== "day" && days < whole;
+  return {
+    from,
+    to,
+    partial,
+    label: partial ? `${label} (${days} of ${whole} days)` : label,
+    tick: by === "month" ? monthName(first) : shortDay(to),
+  };
+}
+const points = (kpi, region, found) => found.map((bin) => figure(kpi, region, bin));

@@ -10,18 +10,20 @@ function set(changes, focus) {
 function paint() {
   document.documentElement.dataset.theme = dark() ? "dark" : "light";
   const now = selection(),
-    then = selection(choice.vs),
+    vs = comparison(now),
+    then = selection(vs),
     fair = isWhole(then);
   const view = {
     now,
+    vs,
     then,
     fair,
-    points: bins(now.from, now.to),
+    points: bins(now),
     region: choice.region,
     kpi: KPIS[choice.kpi],
   };
-  view.before = fair && then.from >= 0 ? bins(then.from, then.to) : [];
-  paintFilters(now);
+  view.before = fair && then.from >= 0 ? bins(now, then) : [];
+  paintFilters(now, vs);
   paintSentence(view);
   paintNotes(view);
   paintKpis(view);
@@ -35,7 +37,7 @@ function paint() {
   paintDaily(view);
 }
 
-function paintFilters({ from, to }) {
+function paintFilters({ from, to }, vs) {
   for (const [id, options, chosen] of [
     ["ranges", Object.fromEntries(RANGES.filter((r) => D.ranges[r]).map((r) => [r, r])), choice.range],
     ["grains", GRAINS, choice.grain],
@@ -58,7 +60,8 @@ function paintFilters({ from, to }) {
   $("split").hidden = D.regions.length < 3 || choice.region > 0;
   $("from").value = iso(Math.max(0, from));
   $("to").value = iso(to);
-  $("compare").value = choice.vs;
+  $("compare").querySelector('[value="previous_period"]').hidden = from === to;
+  $("compare").value = vs;
   $("region").value = choice.region;
 }
 

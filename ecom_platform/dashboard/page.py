@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from ecom_platform.check_results import CheckCount
 
 SCRIPTS = (
-    "format.js", "model.js", "charts.js", "tables.js", "lead.js", "figures.js", "download.js",
-    "page.js",
+    "format.js", "model.js", "changes.js", "charts.js", "tables.js", "lead.js", "figures.js",
+    "download.js", "page.js",
 )  # fmt: skip
 #: Figures that can be chosen by a key.
 KEYS = 9
@@ -43,10 +43,12 @@ class DailyPage:
         run: Id of the run that made it.
         state: What the checks say of it.
         late: Sentences about what should be there and is not.
-        restated: `day` (a number), `region`, `metric`, `label`, `was`, `now` and `at` of each
-            published value that was another one before, the oldest day first.
+        restated: `day` (a number), `region`, `metric`, `label`, `was` (when the day was settled),
+            `now`, `cause` and `at` of each value of a settled day that has changed since, the
+            newest change first. Money is in cents.
         definitions: Name of a figure -> what it is.
         retention_days: ECOM_RETENTION_DAYS.
+        close_after_days: ECOM_CLOSE_AFTER_DAYS.
         figures: What `page_data.collect` gives.
     """
 
@@ -59,6 +61,7 @@ class DailyPage:
     restated: Sequence[Mapping[str, Any]]
     definitions: Sequence[tuple[str, str]]
     retention_days: int
+    close_after_days: int
     figures: Mapping[str, Any]
 
     #: Beside `latest/` and `date=…/`, where the page itself is.
@@ -90,6 +93,7 @@ def render(page: DailyPage) -> str:
         "restated": page.restated,
         "definitions": page.definitions,
         "retention_days": page.retention_days,
+        "close_after_days": page.close_after_days,
     }
     data = json.dumps(given, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
     # Style and scripts are our own files, and no tag can begin in the data.

@@ -63,13 +63,25 @@ class Figure:
         return f"{self.value:,.2f}" if self.unit == "money" else f"{self.value:,.0f}"
 
     def change(self, before: float | None) -> tuple[str, int]:
-        """Return how the value differs from one before, and which way: -1, 0 or 1."""
-        if self.value is None or not before:
+        """Return how the value differs from one before, and which way: -1, 0 or 1.
+
+        Against a value at or below zero, and down to one below it, there is no percentage: then it
+        is the difference itself.
+        """
+        if self.value is None or before is None:
             return "", 0
-        by = self.value - before if self.unit == "ratio" else self.value / before - 1
-        flat = FLAT_POINTS if self.unit == "ratio" else FLAT
-        text = f"{by * 100:+.1f} pp" if self.unit == "ratio" else f"{by:+.1%}"
-        return text.replace("-", "−"), 0 if abs(by) < flat else 1 if by > 0 else -1  # noqa: RUF001
+        by = self.value - before
+        if self.unit == "ratio":
+            text, is_flat = f"{abs(by) * 100:.1f} pp", abs(by) < FLAT_POINTS
+        elif before <= 0 or self.value < 0:
+            text = f"{abs(by):,.2f}" if self.unit == "money" else f"{abs(by):,.0f}"
+            is_flat = not by
+        else:
+            text, is_flat = f"{abs(by / before):.1%}", abs(by / before) < FLAT
+        if not any(digit in text for digit in "123456789"):
+            return "unchanged", 0
+        sign = "+" if by > 0 else "−"  # noqa: RUF001
+        return f"{sign}{text}", 0 if is_flat else 1 if by > 0 else -1
 
 
 @dataclass(frozen=True)
@@ -100,8 +112,11 @@ class Summary:
         value = max(len(figure.shown) for figure in self.figures)
         for figure in self.figures:
             week, year = figure.change(figure.week_before)[0], figure.change(figure.year_before)[0]
-            told = [f"{week} on the week before"] if week else []
-            told += [f"{year} on the year before"] if year else []
+            told = [
+                f"{change} on the {before} before"
+                for change, before in ((week, "week"), (year, "year"))
+                if change
+            ]
             line = f"{figure.label:<{label}}  {figure.shown:>{value}}  {', '.join(told)}"
             lines.append(line.rstrip())
         return "\n".join(lines)

@@ -16,21 +16,23 @@ function paintRegions({ now, then, fair, region }) {
   const [revenue, orders, buyers, average, retention] = KPIS;
   const whole = figure(revenue, 0, now);
   const list = NAMES.map((name, n) => {
-    const [value, was] = [figure(revenue, n, now), fair ? figure(revenue, n, then) : null];
+    const value = figure(revenue, n, now);
     return {
       n,
       name,
       revenue: value,
       share: ratio(value, whole),
-      change: change("money", value, was),
+      change: compared(revenue, n, { now, then, fair }),
       orders: figure(orders, n, now),
       customers: figure(buyers, n, now),
       average: figure(average, n, now),
       retention: figure(retention, n, now),
     };
   });
+  // What a region took from the whole is no share of it.
+  if (list.some((one) => one.revenue < 0)) for (const one of list) one.share = null;
   const by = (one) =>
-    sorted.by === "change" ? (one.change?.by ?? -Infinity) : (one[sorted.by] ?? -Infinity);
+    sorted.by === "change" ? (one.change?.rank ?? -Infinity) : (one[sorted.by] ?? -Infinity);
   const others = list
     .slice(1)
     .sort(
@@ -48,7 +50,7 @@ function paintRegions({ now, then, fair, region }) {
     retention: "Retention",
   };
   const cells = (one) =>
-    `<td>${show("money", one.revenue)}</td><td>${show("ratio", one.share)}<svg class="share" viewBox="0 0 46 6" aria-hidden="true"><rect class="back" width="46" height="6" rx="3"/><rect width="${Math.max(0, Math.min(46, (one.share ?? 0) * 46))}" height="6" rx="3" fill="${one.n ? COLOURS[(one.n - 1) % COLOURS.length] : lineColour()}"/></svg></td>${coloured(one.change, "higher")}<td>${show("count", one.orders)}</td><td>${show("count", one.customers)}</td><td>${show("average", one.average)}</td><td>${show("ratio", one.retention)}</td>`;
+    `<td>${show("money", one.revenue)}</td><td>${show("ratio", one.share)}${one.share === null ? "" : `<svg class="share" viewBox="0 0 46 6" aria-hidden="true"><rect class="back" width="46" height="6" rx="3"/><rect width="${Math.max(0, Math.min(46, (one.share ?? 0) * 46))}" height="6" rx="3" fill="${one.n ? COLOURS[(one.n - 1) % COLOURS.length] : lineColour()}"/></svg>`}</td>${coloured(one.change, "higher")}<td>${show("count", one.orders)}</td><td>${show("count", one.customers)}</td><td>${show("average", one.average)}</td><td>${show("ratio", one.retention)}</td>`;
   $("regions").innerHTML = `<table><thead><tr>${Object.entries(head)
     .map(
       ([name, label]) =>
@@ -61,8 +63,10 @@ function paintRegions({ now, then, fair, region }) {
 
 function paintStatus({ now, then, fair, region }) {
   const count = (status, chosen) => total(S.status[status].payments[region], chosen.from, chosen.to) ?? 0;
-  const all = STATUSES.reduce((sum, status) => sum + count(status, now), 0),
-    allBefore = STATUSES.reduce((sum, status) => sum + count(status, then), 0);
+  const allOf = (chosen) => STATUSES.reduce((sum, status) => sum + count(status, chosen), 0),
+    all = allOf(now);
+  // Statuses of days that are not settled are not compared: more of their payments are pending.
+  const part = fair && settledPart(now, then);
   let left = 0;
   $("status-bar").innerHTML =
     `<svg viewBox="0 0 400 10" width="100%" height="10" preserveAspectRatio="none" role="img" aria-label="Shares of the payment statuses">${STATUSES.map(
@@ -75,9 +79,11 @@ function paintStatus({ now, then, fair, region }) {
     ).join("")}</svg>`;
   const body = STATUSES.map((status) => {
     const share = ratio(count(status, now), all),
-      was = fair && then.from >= 0 ? ratio(count(status, then), allBefore) : null;
+      moved = part
+        ? change("ratio", ratio(count(status, part.now), allOf(part.now)), ratio(count(status, part.then), allOf(part.then)))
+        : null;
     const better = { completed: "higher", pending: "neither" }[status] ?? "lower";
-    return `<tr><th scope="row">${swatch(STATUS[status])}${status}</th><td>${show("count", count(status, now))}</td><td>${show("ratio", share)}</td>${coloured(change("ratio", share, was), better)}<td>${show("money", total(S.status[status].amount[region], now.from, now.to) ?? 0)}</td></tr>`;
+    return `<tr><th scope="row">${swatch(STATUS[status])}${status}</th><td>${show("count", count(status, now))}</td><td>${show("ratio", share)}</td>${coloured(moved, better)}<td>${show("money", total(S.status[status].amount[region], now.from, now.to) ?? 0)}</td></tr>`;
   });
   $("status").innerHTML =
     `<table><thead><tr><th scope="col">Status</th><th scope="col">Payments</th><th scope="col">Share</th><th scope="col">Change</th><th scope="col">Amount</th></tr></thead><tbody>${body.join("")}</tbody><tfoot><tr><th scope="row">All</th><td>${show("count", all)}</td><td></td><td></td><td>${show(
@@ -88,7 +94,9 @@ function paintStatus({ now, then, fair, region }) {
       ),
     )}</td></tr></tfoot></table>`;
   $("status-note").textContent =
-    "Pending payments are filed under the day of their order until they are paid: the newest days have more of them, and become like the others.";
+    now.to <= SETTLED
+      ? ""
+      : `Pending payments are filed under the day of their order until they are paid, so the newest days have more of them. Days are settled after ${RIPE_AFTER} ${RIPE_AFTER === 1 ? "day" : "days"}; ${part ? `changes are of those up to ${shortDay(part.now.to)}` : "none of these is yet"}.`;
 }
 
 function paintCohorts({ region }) {
@@ -151,15 +159,15 @@ function paintDaily({ now, region }) {
   const first = Math.max(0, now.from),
     count = now.to - first + 1,
     shown = expanded ? count : Math.min(10, count);
-  $("daily-note").textContent = `${NAMES[region]}; change is against the same weekday a week before`;
+  $("daily-note").textContent = `${NAMES[region]}; change is against ${dayComparison()}`;
   const body = Array.from({ length: shown }, (_, n) => now.to - n).map((day) => {
     const changed = restated(day, day, region);
     const mark = changed.length
-      ? `<span class="tag" title="${escape(changed.map((one) => `${one.label} was ${one.was}, is ${one.now} since ${one.at}`).join("; "))}">◇ restated</span>`
+      ? `<span class="tag" title="${escape(changed.map(restatedText).join("; "))}">◇ restated</span>`
       : "";
     const cells = DAILY.map(
       ([, unit, of], place) =>
-        `<td>${show(unit, of(region, day))}</td>${place ? "" : coloured(change("money", of(region, day) ?? null, day >= 7 ? (of(region, day - 7) ?? null) : null), "higher")}`,
+        `<td>${show(unit, of(region, day))}</td>${place ? "" : coloured(comparedDay(KPIS[0], region, day), "higher")}`,
     );
     return `<tr><th scope="row">${longDay(day)}${mark}</th>${cells.join("")}</tr>`;
   });

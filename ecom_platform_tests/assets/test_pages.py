@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pytest
 
+from ecom_platform.assets.restated_days import restatements
 from ecom_platform.automation.incidents import report
 from ecom_platform.automation.jobs import MORNING_PAGES
 from ecom_platform.incidents.model import Observation
+from ecom_platform.lake.ledger import Ledger
+from ecom_platform.lake.storage import open_storage
 from ecom_platform.settings import Settings
 from ecom_platform_tests.platform import Platform
 
@@ -46,7 +49,7 @@ def dashboards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     payments.write_text("id,order_id,amount,status,paid_at\n")
     settings = Settings(
         _env_file=None, source=folder.as_uri(), lake=str(folder / "lake"), start_date=FIRST,
-        email_hmac_key="k" * 32,
+        email_hmac_key="k" * 32, close_after_days=0,
     )  # fmt: skip
     with dg.DagsterInstance.local_temp() as instance:
         platform = Platform(settings, instance)
@@ -167,11 +170,17 @@ def test_the_daily_page_has_the_figures_and_what_the_checks_said(daily: str) -> 
     assert re.search(r'class="dot passed"></i>\d+ of \d+ checks passed</a>', daily)
 
 
-def test_the_daily_page_tells_what_was_published_before(daily: str) -> None:
+def test_the_daily_page_tells_what_was_published_before_of_settled_days(
+    daily: str, dashboards: Path, tmp_path: Path
+) -> None:
     found = [one for one in given(daily)["restated"] if one["region"] == "all"]
-    assert [(one["day"], one["metric"], one["was"], one["now"]) for one in found] == [
-        (0, "total_revenue", "0.00", "12.50")
+    assert [(one["day"], one["metric"], one["was"], one["now"], one["cause"]) for one in found] == [
+        (0, "total_revenue", 0, 1250, "backfill")
     ]
+    # A day that is still to change is not told of.
+    settings = Settings(_env_file=None, lake=str(dashboards.parent), start_date=FIRST)
+    ledger = Ledger(open_storage(settings.lake), tmp_path)
+    assert restatements(ledger, settings, FIRST, YESTERDAY) == []
 
 
 def test_the_daily_page_holds_no_address_and_no_id(daily: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from ecom_platform.assets.morning_message import send
-from ecom_platform.dashboard.summary import FIGURES, HEIGHT, WIDTH, Summary, summarize
+from ecom_platform.dashboard.summary import FIGURES, HEIGHT, WIDTH, Figure, Summary, Unit, summarize
 from ecom_platform.errors import AlertError, SettingsError
 from ecom_platform.lake.storage import open_storage
 from ecom_platform.settings import Settings
@@ -28,7 +28,7 @@ The shop on Friday 1 March 2024
 Revenue        1,234.50  −50.0% on the week before, +20.4% on the year before
 Orders               12  +20.0% on the week before
 Customers            11
-Average order    102.88  +0.0% on the week before
+Average order    102.88  unchanged on the week before
 Retention         30.0%  +2.0 pp on the week before"""  # noqa: RUF001 - the sign of minus
 
 
@@ -66,6 +66,28 @@ def summary() -> Summary:
 def test_the_text_has_a_line_for_each_figure(summary: Summary) -> None:
     assert summary.text() == TEXT
     assert summary.subject == "Friday 1 March: revenue 1,234.50 (−50.0%)"  # noqa: RUF001
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "before", "told", "way"),
+    [
+        ("money", -182.44, -80.00, "−102.44", -1),  # noqa: RUF001
+        ("money", 56.58, -147.70, "+204.28", 1),
+        ("money", -20.00, 80.00, "−100.00", -1),  # noqa: RUF001
+        ("money", 20.00, 0.00, "+20.00", 1),
+        ("money", 0.00, 0.00, "unchanged", 0),
+        ("count", 3, 0, "+3", 1),
+        ("money", 100.40, 100.00, "+0.4%", 0),
+        ("money", 99.99, 100.00, "unchanged", 0),
+        ("ratio", 0.4998, 0.5, "unchanged", 0),
+        ("ratio", 0.48, 0.5, "−2.0 pp", -1),  # noqa: RUF001
+        ("money", None, 1.00, "", 0),
+    ],
+)
+def test_a_change_has_the_sign_of_the_difference_and_a_percentage_only_of_what_is_above_zero(
+    unit: Unit, value: float | None, before: float, told: str, way: int
+) -> None:
+    assert Figure("Revenue", unit, value, before, None, ()).change(before) == (told, way)
 
 
 def test_the_line_of_a_figure_has_the_last_days_and_holes_where_none_was_computed(

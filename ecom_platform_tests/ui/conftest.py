@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ecom_platform_tests.ui.browser import chromium
-from ecom_platform_tests.ui.daily_page import Made, make_odd_page, opened
+from ecom_platform_tests.ui.daily_page import (
+    OPENED,
+    Made,
+    build_warehouse,
+    changing_shop,
+    make_odd_page,
+    make_page,
+    opened,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,3 +39,11 @@ def page(browser: Browser, made: Made) -> Iterator[Page]:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """The page of a made-up shop, of 414 days, with regions of any name."""
     return make_odd_page(tmp_path_factory.mktemp("page"))
+
+
+@pytest.fixture(scope="session")
+def changing(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """The page of a shop of 40 days that are known to the cent, some of them below zero."""
+    folder = tmp_path_factory.mktemp("changing")
+    build_warehouse(changing_shop(), folder / "warehouse.duckdb")
+    return make_page(folder / "warehouse.duckdb", folder, OPENED)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +18,13 @@ from ecom_platform.engines.dbt import build
 from ecom_platform.marts import PROJECT
 from ecom_platform.settings import Settings
 from ecom_platform_tests.mart_shops import FIRST, LAST, odd_shop, write_warehouse
+from ecom_platform_tests.marts_oracle import MartsOracle, Order, Payment
 from ecom_platform_tests.ui.browser import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
-    from datetime import date
 
     from playwright.sync_api import Browser, Page
-
-    from ecom_platform_tests.marts_oracle import MartsOracle
 
 #: Regions are data, whatever they are called.
 SCRIPT, FORMULA = "<script>document.title='broken'</script>", "=cmd()"
@@ -37,7 +36,7 @@ UNKNOWN = "\N{EN DASH}"
 VISITS = OwnMetric("visits", "visits", "Visits", "count", "higher", additive=True)
 RESTATED = {
     "day": (LAST - FIRST).days - 3, "region": "all", "metric": "total_revenue", "label": "revenue",
-    "was": "1.00", "now": "2.00", "at": "2025-03-30 06:00",
+    "was": 100, "now": 250, "cause": "late data", "at": "2025-03-30 06:00",
 }  # fmt: skip
 
 
@@ -84,7 +83,17 @@ def make_page(
         assert day
         figures = collect(connection, day, first, own)
     page = DailyPage(
-        day, datetime.now(UTC), "UTC", "0123456789", CheckCount(40, 2), [], [], [], 90, figures
+        day,
+        datetime.now(UTC),
+        "UTC",
+        "0123456789",
+        CheckCount(40, 2),
+        [],
+        [],
+        [],
+        90,
+        30,
+        figures,
     )
     file = folder / "dashboards" / "latest" / "index.html"
     file.parent.mkdir(parents=True)
@@ -150,3 +159,28 @@ def cards(page: Page) -> dict[str, str]:
         " c.querySelector('.value').title])"
     )
     return dict(found)
+
+
+#: Days of `changing_shop`.
+OPENED, CLOSED = date(2026, 10, 15), date(2026, 11, 23)
+_REVENUE = {
+    date(2026, 11, 15): "-147.70", date(2026, 11, 16): "-80.00",
+    date(2026, 11, 22): "56.58", date(2026, 11, 23): "-182.44",
+}  # fmt: skip
+
+
+def changing_shop() -> MartsOracle:
+    """Make up a shop of 40 days: 20 a day and 10 a day later, and days that are below zero."""
+    orders: list[Order] = []
+    payments: list[Payment] = []
+    for n in range((CLOSED - OPENED).days + 1):
+        day, region = OPENED + timedelta(days=n), ("north", "south")[n % 2]
+        at = datetime.combine(day, time(10), UTC)
+        orders.append(Order(f"{n:03}", f"c{n % 9}", region, day, at, Decimal(30), is_void=False))
+        late = Decimal(10) if n else Decimal(0)
+        amount = Decimal(_REVENUE[day]) - late if day in _REVENUE else Decimal(20)
+        payments.append(Payment(f"{n:03}", region, day, amount, "completed"))
+        paid = day + timedelta(days=1)
+        later = Payment(f"{n:03}", region, paid, Decimal(10), "completed")
+        payments.append(later if paid <= CLOSED else replace(later, day=day, status="pending"))
+    return MartsOracle(orders, payments, OPENED, CLOSED)

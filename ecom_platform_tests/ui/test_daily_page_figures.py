@@ -109,8 +109,13 @@ def test_cohorts_new_customers_and_statuses_are_those_of_the_marts(page: Page, m
         "SELECT count(*), sum(new_customers) FROM marts.customers_to_date "
         f"WHERE region = 'all' AND date > DATE '{LAST}' - 28"
     )
-    assert page.evaluate("sums(S.new_customers[0], bins(LAST - 27, LAST))") is not None
-    assert (days, sum(page.evaluate("sums(S.new_customers[0], bins(LAST - 27, LAST))"))) == (
+    assert (
+        page.evaluate("sums(S.new_customers[0], bins({ from: LAST - 27, to: LAST }))") is not None
+    )
+    assert (
+        days,
+        sum(page.evaluate("sums(S.new_customers[0], bins({ from: LAST - 27, to: LAST }))")),
+    ) == (
         28,
         new,
     )
