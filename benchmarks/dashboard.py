@@ -21,8 +21,10 @@ import duckdb
 from playwright.sync_api import sync_playwright
 
 from ecom_platform.assets.metrics import METRICS
-from ecom_platform.dashboard.page import DailyPage, State, render
-from ecom_platform.dashboard.page_data import collect
+from ecom_platform.calendar import days_between
+from ecom_platform.check_results import CheckCount
+from ecom_platform.dashboard.page import DailyPage, render
+from ecom_platform.dashboard.page_data import collect, coverage
 from ecom_platform.datasets import CLEANED, QUARANTINE
 from ecom_platform.engines.dbt import build
 from ecom_platform.engines.duckdb import sql_type
@@ -115,9 +117,16 @@ def write_warehouse(file: Path, orders: int) -> None:
 def make_page(warehouse: Path) -> str:
     """Make the page out of the marts in a warehouse."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
-        figures = collect(connection, LAST, FIRST)
-    state = State(40, 42, 2)
-    return render(DailyPage(LAST, datetime.now(UTC), "UTC", "run", state, [], [], [], 90, figures))
+        figures = collect(
+            connection,
+            LAST,
+            FIRST,
+            coverage(connection, LAST, {"payment_status": list(days_between(FIRST, LAST))}),
+        )
+    checks = [CheckCount(40, 2)] * (figures["days"] + 1)
+    return render(
+        DailyPage(LAST, datetime.now(UTC), "UTC", "run", checks, [], [], [], 90, 30, figures)
+    )
 
 
 def best_and_median(times: list[float], unit: str) -> str:

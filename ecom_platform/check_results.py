@@ -86,6 +86,11 @@ class CheckCount:
     warned: int = 0
     failed: int = 0
 
+    def __add__(self, other: CheckCount) -> CheckCount:
+        return CheckCount(
+            self.passed + other.passed, self.warned + other.warned, self.failed + other.failed
+        )
+
     @property
     def total(self) -> int:
         """Of all verdicts together."""
@@ -113,6 +118,14 @@ def count(results: Iterable[CheckResult]) -> CheckCount:
     """Count results by verdict: one for each check and day."""
     found = Counter(result.verdict for result in results)
     return CheckCount(found[Verdict.PASSED], found[Verdict.WARNED], found[Verdict.FAILED])
+
+
+def count_by_day(results: Iterable[CheckResult], days: Iterable[date]) -> list[CheckCount]:
+    """Count results by verdict: first those of no day, then those of each of the days."""
+    found: dict[str, list[CheckResult]] = {NO_DAY: [], **{str(day): [] for day in days}}
+    for result in results:
+        found[result.day].append(result)
+    return [count(of_day) for of_day in found.values()]
 
 
 def recent_days(settings: Settings, now: datetime) -> list[date]:

@@ -27,8 +27,20 @@ FIRST, LAST = date(2024, 2, 10), date(2025, 3, 30)
 REGIONS = ("north", "south", "unknown")
 
 
-def odd_shop() -> MartsOracle:
-    """Make up a shop: guests, void orders, moving customers, several orders and payments a day."""
+#: Days whose orders or payments never came: alone, both together, and payments of the newest.
+NO_ORDERS = frozenset({date(2024, 7, 10), date(2024, 11, 20)})
+NO_PAYMENTS = frozenset({date(2024, 3, 31), date(2024, 9, 5), date(2024, 11, 20), LAST})
+
+
+def odd_shop(
+    no_orders: frozenset[date] = frozenset(), no_payments: frozenset[date] = frozenset()
+) -> MartsOracle:
+    """Make up a shop: guests, void orders, moving customers, several orders and payments a day.
+
+    Args:
+        no_orders: Days whose orders are missing.
+        no_payments: Days whose payments are missing.
+    """
     chance = random.Random(7)  # noqa: S311 - the same shop each time
     orders: list[Order] = []
     payments: list[Payment] = []
@@ -50,7 +62,14 @@ def odd_shop() -> MartsOracle:
             paid = min(day + timedelta(days=chance.choice((0, 0, 1, 2, 3, 5, 8))), LAST)
             share = Decimal(chance.randrange(-2000, 20000)).scaleb(-2)
             payments.append(Payment(order.id, region, paid, share, status))
-    return MartsOracle(orders, payments, FIRST, LAST)
+    return MartsOracle(
+        [order for order in orders if order.day not in no_orders],
+        [payment for payment in payments if payment.day not in no_payments],
+        FIRST,
+        LAST,
+        no_orders=no_orders,
+        no_payments=no_payments,
+    )
 
 
 def read_shop(folder: Path, first: date, last: date, void: str) -> MartsOracle:
@@ -164,7 +183,6 @@ def _metrics(shop: MartsOracle) -> dict[str, list[dict[str, Any]]]:
         for region in shop.known_since:
             key = {"date": day, "region": region}
             kpis = shop.kpis(day, day, region)
-            active, repeat = shop.retention(day, region)
             rows = {
                 "total_revenue": ("total_revenue",),
                 "total_orders": ("void_orders", "total_orders"),
@@ -172,10 +190,20 @@ def _metrics(shop: MartsOracle) -> dict[str, list[dict[str, Any]]]:
                 "average_order_value": ("total_revenue", "total_orders", "average_order_value"),
                 "customer_retention_rate": ("customer_retention_rate",),
             }
+            retention = shop.retention(day, region)
+            is_there = {
+                "total_revenue": day in shop.revenue_days,
+                "average_order_value": day in shop.revenue_days and day in shop.order_days,
+                "customer_retention_rate": retention is not None,
+            }
             for name, columns in rows.items():
+                if not is_there.get(name, day in shop.order_days):
+                    continue
                 row = key | {column: kpis[column] for column in columns}
-                if name == "customer_retention_rate":
-                    row |= {"active_customers": active, "repeat_customers": repeat}
+                if retention and name == "customer_retention_rate":
+                    row |= dict(
+                        zip(("active_customers", "repeat_customers"), retention, strict=True)
+                    )
                 if region == "all" or any(value for value in list(row.values())[2:]):
                     found.setdefault(name, []).append(row)
     return found

@@ -49,18 +49,46 @@ Dated = TypeVar("Dated", Order, Payment)
 
 @dataclass(eq=False)
 class MartsOracle:
-    """All marts of a shop whose days from `first` to `last` are computed, without a gap."""
+    """All marts of a shop whose days from `first` to `last` are computed, but for some.
+
+    Args:
+        orders: Of the days whose orders are there.
+        payments: Of the days whose payments are there.
+        first: First day.
+        last: Last day.
+        retention_days: ECOM_RETENTION_DAYS.
+        no_orders: Days whose orders are missing.
+        no_payments: Days whose payments are missing.
+    """
 
     orders: list[Order]
     payments: list[Payment]
     first: date
     last: date
     retention_days: int = 90
+    no_orders: frozenset[date] = frozenset()
+    no_payments: frozenset[date] = frozenset()
 
     @cached_property
     def days(self) -> list[date]:
-        """The computed days."""
-        return [self.first + n * ONE_DAY for n in range((self.last - self.first).days + 1)]
+        """The days of which something is computed."""
+        found = [self.first + n * ONE_DAY for n in range((self.last - self.first).days + 1)]
+        return [day for day in found if day not in self.no_orders & self.no_payments]
+
+    @cached_property
+    def order_days(self) -> list[date]:
+        """The days whose orders are there."""
+        return [day for day in self.days if day not in self.no_orders]
+
+    @cached_property
+    def revenue_days(self) -> list[date]:
+        """The days whose payments are there."""
+        return [day for day in self.days if day not in self.no_payments]
+
+    @cached_property
+    def report_day(self) -> date:
+        """The newest day with both."""
+        return max(set(self.order_days) & set(self.revenue_days))
 
     @cached_property
     def known_since(self) -> dict[str, date]:
@@ -68,6 +96,14 @@ class MartsOracle:
         seen: dict[str, date] = {"all": self.first}
         for one in sorted([*self.orders, *self.payments], key=lambda one: one.day):
             seen.setdefault(one.region, one.day)
+        return seen
+
+    @cached_property
+    def ordered_since(self) -> dict[str, date]:
+        """Region -> the first day with an order of it."""
+        seen: dict[str, date] = {"all": self.first}
+        for order in sorted(self.orders, key=lambda order: order.day):
+            seen.setdefault(order.region, order.day)
         return seen
 
     @cached_property
@@ -93,9 +129,14 @@ class MartsOracle:
         return _by_day(self.payments)
 
     @cache  # noqa: B019 - lives as long as a test
-    def retention(self, day: date, region: str) -> tuple[int, int]:
-        """Return active and repeat customers; each counts in the region of the latest order."""
+    def retention(self, day: date, region: str) -> tuple[int, int] | None:
+        """Return active and repeat customers; each counts in the region of the latest order.
+
+        None where orders of a day of the window are missing.
+        """
         since = day - (self.retention_days - 1) * ONE_DAY
+        if any(since <= missing <= day for missing in self.no_orders):
+            return None
         active = repeat = 0
         for orders in self.kept.values():
             within = [order for order in orders if since <= order.day <= day]
@@ -105,16 +146,37 @@ class MartsOracle:
         return active, repeat
 
     def kpis(self, first: date, last: date, region: str) -> dict[str, Any]:
-        """Return the KPIs of a span of days; nothing where no day of it is computed."""
+        """Return the KPIs of a span of days: sums of those that are there, else nothing."""
         names = (
             "total_revenue", "total_orders", "void_orders", "total_customers",
             "average_order_value", "customer_retention_rate",
         )  # fmt: skip
-        days = self._computed(first, last)
-        if not days:
-            return dict.fromkeys(names)
-        orders = [o for d in days for o in self._orders_by_day[d] if region in ("all", o.region)]
-        revenue = sum(
+        ordered, paid = (
+            _within(self.order_days, first, last),
+            _within(self.revenue_days, first, last),
+        )
+        orders = self._orders_of(ordered, region)
+        of_both = sorted({*ordered} & {*paid})
+        count = len(self._orders_of(of_both, region))
+        rate = None
+        if self.first <= last <= self.last and (found := self.retention(last, region)):
+            active, repeat = found
+            rate = repeat / active if active else None
+        values = (
+            self._revenue_of(paid, region) if paid else None,
+            len(orders) if ordered else None,
+            sum(order.is_void for order in orders) if ordered else None,
+            len({order.customer for order in orders if order.customer}) if ordered else None,
+            float(self._revenue_of(of_both, region)) / count if count else None,
+            rate,
+        )
+        return dict(zip(names, values, strict=True))
+
+    def _orders_of(self, days: list[date], region: str) -> list[Order]:
+        return [o for d in days for o in self._orders_by_day[d] if region in ("all", o.region)]
+
+    def _revenue_of(self, days: list[date], region: str) -> Decimal:
+        return sum(
             (
                 p.amount
                 for d in days
@@ -123,23 +185,6 @@ class MartsOracle:
             ),
             ZERO,
         )
-        rate = None
-        if self.first <= last <= self.last:
-            active, repeat = self.retention(last, region)
-            rate = repeat / active if active else None
-        values = (
-            revenue,
-            len(orders),
-            sum(order.is_void for order in orders),
-            len({order.customer for order in orders if order.customer}),
-            float(revenue) / len(orders) if orders else None,
-            rate,
-        )
-        return dict(zip(names, values, strict=True))
-
-    def _computed(self, first: date, last: date) -> list[date]:
-        begin, end = max(first, self.first), min(last, self.last)
-        return [begin + n * ONE_DAY for n in range((end - begin).days + 1)]
 
     def new(self, first: date, last: date, region: str) -> int:
         """Return the customers whose first order is in a span of days, and in the region."""
@@ -164,7 +209,7 @@ class MartsOracle:
             for day in self.days:
                 if day < since:
                     continue
-                active, repeat = self.retention(day, region)
+                active, repeat = self.retention(day, region) or (None, None)
                 row = {"date": day, "region": region, **self.kpis(day, day, region)}
                 row |= {"active_customers": active, "repeat_customers": repeat}
                 for name, other in {
@@ -183,13 +228,16 @@ class MartsOracle:
             for month in months(self.first, self.last):
                 if end_of(month) < since:
                     continue
-                computed = self._computed(month, end_of(month))
-                active, repeat = self.retention(computed[-1], region)
+                last = _within(self.days, month, end_of(month))[-1]
+                active, repeat = self.retention(last, region) or (None, None)
+                revenue_days = _within(self.revenue_days, month, end_of(month))
+                order_days = _within(self.order_days, month, end_of(month))
                 row = {
                     "month": month,
                     "region": region,
-                    "days_computed": len(computed),
-                    "is_complete": computed[-1] == end_of(month) and computed[0] == month,
+                    "revenue_days": len(revenue_days),
+                    "order_days": len(order_days),
+                    "is_complete": min(len(revenue_days), len(order_days)) == end_of(month).day,
                     **self._month(month, region),
                     "active_customers": active,
                     "repeat_customers": repeat,
@@ -204,13 +252,14 @@ class MartsOracle:
 
     def _month(self, month: date, region: str) -> dict[str, Any]:
         # Retention is as of the last day of the month that is computed.
-        return self.kpis(month, min(end_of(month), self.last), region)
+        found = _within(self.days, month, end_of(month))
+        return self.kpis(month, found[-1] if found else end_of(month), region)
 
     def kpi_ranges(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of the mart."""
         for region in self.known_since:
-            for name, comparison, first, last in ranges(self.last):
-                computed = len(self._computed(first, last))
+            for name, comparison, first, last in ranges(self.report_day):
+                computed = len(_within(self.order_days, first, last))
                 yield {
                     "range": name,
                     "comparison": comparison,
@@ -218,7 +267,8 @@ class MartsOracle:
                     "first_day": first,
                     "last_day": last,
                     "days": (last - first).days + 1,
-                    "days_computed": computed,
+                    "revenue_days": len(_within(self.revenue_days, first, last)),
+                    "order_days": computed,
                     **self.kpis(first, last, region),
                     "new_customers": self.new(first, last, region) if computed else None,
                     "returning_customers": self.returning(first, last, region)
@@ -228,23 +278,24 @@ class MartsOracle:
 
     def customers_by_week(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of the mart."""
-        for region in self.known_since:
-            for number in range(len(self.days) // 7):
-                last = self.last - 7 * number * ONE_DAY
+        span = (self.report_day - self.order_days[0]).days + 1
+        for region in self.ordered_since:
+            for number in range(span // 7):
+                last = self.report_day - 7 * number * ONE_DAY
                 first = last - 6 * ONE_DAY
                 yield {
                     "bin": number,
                     "region": region,
                     "first_day": first,
                     "last_day": last,
-                    "days_computed": 7,
+                    "order_days": len(_within(self.order_days, first, last)),
                     "total_customers": self.kpis(first, last, region)["total_customers"],
                 }
 
     def customers_to_date(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of the mart."""
-        for region, since in self.known_since.items():
-            for day in self.days:
+        for region, since in self.ordered_since.items():
+            for day in self.order_days:
                 if day >= since:
                     yield {
                         "date": day,
@@ -305,10 +356,11 @@ class MartsOracle:
         paid: dict[str, list[Payment]] = defaultdict(list)
         for payment in self.payments:
             paid[payment.order].append(payment)
-        for region, since in self.known_since.items():
-            for day in self.days:
+        for region, since in self.ordered_since.items():
+            for day in self.order_days:
                 if day < since:
                     continue
+                is_known = day not in self.no_payments
                 orders = [o for o in self._orders_by_day[day] if region in ("all", o.region)]
                 known = [order.amount for order in orders if order.amount is not None]
                 outcomes = [_outcome(paid[order.id]) for order in orders]
@@ -324,15 +376,21 @@ class MartsOracle:
                     "orders": len(orders),
                     "ordered_amount": sum(known, ZERO) if known or not orders else None,
                     "orders_without_amount": len(orders) - len(known),
-                    "received_amount": sum((amount for amount, _ in received), ZERO),
+                    "received_amount": sum((amount for amount, _ in received), ZERO)
+                    if is_known
+                    else None,
                 }
                 for outcome in ("paid", "pending", "failed", "refunded", "other", "unpaid"):
-                    row[f"{outcome}_orders"] = outcomes.count(outcome)
+                    row[f"{outcome}_orders"] = outcomes.count(outcome) if is_known else None
                 for age in (0, 1, 3, 7):
                     within = sum((amount for amount, after in received if after <= age), ZERO)
-                    old = (self.last - day).days >= age
+                    old = len(_within(self.revenue_days, day, day + age * ONE_DAY)) == age + 1
                     row[f"received_amount_within_{age}_days"] = within if old else None
                 yield row
+
+
+def _within(days: list[date], first: date, last: date) -> list[date]:
+    return [day for day in days if first <= day <= last]
 
 
 def _outcome(payments: list[Payment]) -> str:

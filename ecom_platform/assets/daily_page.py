@@ -1,7 +1,7 @@
 """The asset of the daily page: where its facts come from, and where it goes."""
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ import dagster as dg
 from ecom_platform.assets.metrics import METRICS, Metric
 from ecom_platform.assets.restated_days import restatements
 from ecom_platform.calendar import days_between
-from ecom_platform.check_results import count, read_results
+from ecom_platform.check_results import count_by_day, read_results
+from ecom_platform.dashboard.coverage import missing_since
 from ecom_platform.dashboard.page import DailyPage, render
-from ecom_platform.dashboard.page_data import DAYS, OwnMetric, collect, report_day
+from ecom_platform.dashboard.page_data import DAYS, OwnMetric, collect, coverage, report_day
 from ecom_platform.dashboard.summary import summarize
 from ecom_platform.datasets import DATA_OWNER, Dataset
 from ecom_platform.engines.duckdb import Connection, Engine, add_view, quote, text
@@ -66,9 +67,9 @@ def build_daily_page(
             day = report_day(connection)
             if day is None:
                 raise LakeError("No day is computed.", hint="Run: ecom run --from DAY --to DAY")
-            _add_metrics(connection, settings, lake, shown, day)
-            page = gather(settings, connection, lake, day, shown, checks, context)
-            html, summary = render(page), summarize(connection, day)
+            computed = _add_metrics(connection, settings, lake, shown, day)
+            page = gather(settings, connection, lake, day, computed, checks, context)
+            html, summary = render(page), summarize(connection, day, settings.retention_days)
             pages = open_storage(settings.pages)
             for place in (page_of(day), DAILY):
                 uri = place.publish(pages, html, engine.scratch)
@@ -76,7 +77,7 @@ def build_daily_page(
             metadata={
                 "dagster/uri": uri,
                 "report day": str(day),
-                "checks": page.state.sentence,
+                "checks": page.sentence,
                 "kilobytes": len(html.encode()) // 1024,
                 "summary": dg.MetadataValue.md(f"```text\n{summary.text()}\n```"),
                 "picture": dg.MetadataValue.md(_picture(summary.png())),
@@ -95,32 +96,45 @@ def gather(
     connection: Connection,
     lake: Lake,
     day: date,
-    metrics: Sequence[Metric],
+    computed: Mapping[Metric, Sequence[date]],
     checks: Sequence[dg.AssetCheckKey],
     context: dg.AssetExecutionContext,
 ) -> DailyPage:
     """Collect what is on the page.
 
+    Args:
+        settings: Of the environment.
+        connection: Has the marts, and the metrics of `computed`.
+        lake: Whose ledger says what was restated.
+        day: The report day.
+        computed: Metrics that are read beside the marts -> the days that they have.
+        checks: Those whose answers are told.
+        context: Of the run.
+
     Raises:
         LakeError: The lake cannot be read.
     """
-    now, own = datetime.now(UTC), [m for m in metrics if m.name not in _STANDARD and not m.by]
-    figures = collect(connection, day, settings.start_date, [_own(metric) for metric in own])
+    now, own = datetime.now(UTC), [m for m in computed if m.name not in _STANDARD and not m.by]
+    coverages = coverage(connection, day, {m.name: days for m, days in computed.items()})
+    figures = collect(
+        connection, day, settings.start_date, coverages, [_own(metric) for metric in own]
+    )
     first = date.fromisoformat(figures["first_day"])
-    due = newest_due(settings, now)
-    late = [f"The newest day that should be here, {due}, is not computed yet."] if due > day else []
+    days = list(days_between(first, day))
+    missing = missing_since(coverages, day - timedelta(days=settings.retention_days - 1))
     return DailyPage(
         day,
         now.astimezone(settings.calendar.zone),
         settings.timezone,
         context.run.run_id,
-        count(read_results(context.instance, checks, [day])),
-        late,
+        count_by_day(read_results(context.instance, checks, days), days),
+        _late(connection, day, newest_due(settings, now)),
         restatements(lake.ledger, settings, first, day),
         _definitions(settings, own),
         settings.retention_days,
         settings.close_after_days,
         figures,
+        missing,
     )
 
 
@@ -146,11 +160,30 @@ def add_marts(
 
 def _add_metrics(
     connection: Connection, settings: Settings, lake: Lake, metrics: Sequence[Metric], day: date
-) -> None:
+) -> dict[Metric, list[date]]:
     first = max(settings.start_date, day - timedelta(days=DAYS - 1))
     days = [one.isoformat() for one in days_between(first, day)]
+    found: dict[Metric, list[date]] = {}
     for metric in metrics:
-        add_view(connection, lake.table(metric.dataset, days).partitions())
+        partitions = lake.table(metric.dataset, days).partitions()
+        add_view(connection, partitions)
+        found[metric] = [date.fromisoformat(one) for one in partitions.files]
+    return found
+
+
+def _late(connection: Connection, day: date, due: date) -> list[str]:
+    """Return what is said where the report day is not the newest one that should be there."""
+    if due <= day:
+        return []
+    rows = connection.execute(
+        "SELECT total_revenue IS NULL, total_orders IS NULL FROM marts.kpi_daily "
+        "WHERE region = 'all' AND date = ?",
+        [due],
+    ).fetchall()
+    lacks = {(False, True): "has revenue, but no orders yet",
+             (True, False): "has orders, but no revenue yet"}  # fmt: skip
+    why = lacks.get(rows[0], "") if rows else ""
+    return [f"The newest day that should be here, {due}, {why or 'is not computed yet'}."]
 
 
 def _label(metric: Metric) -> str:

@@ -43,7 +43,7 @@ def build_morning_message(settings: Settings) -> list[dg.AssetsDefinition]:
             day = report_day(connection)
             if day is None:
                 raise LakeError("No day is computed.", hint="Run: ecom run --from DAY --to DAY")
-            summary = summarize(connection, day)
+            summary = summarize(connection, day, settings.retention_days)
             told = send(settings, storage, summary, engine.scratch)
         return dg.MaterializeResult(metadata={"sent to": ", ".join(told) or "all have it already"})
 

@@ -26,8 +26,8 @@ const pending = (region, { from, to }) =>
 // What every place of the page says of a figure and the one before: null where it says nothing.
 // `was` is the one before; `until` the last day of those compared, where the others are not settled;
 // `isProvisional` means that none is; `open` is what is pending, and may make up for a fall.
-function compared(kpi, region, { now, then, fair = true }) {
-  if (!fair) return null;
+function compared(kpi, region, { now, then, fair = () => true }) {
+  if (!fair(kpi)) return null;
   if (ripens(kpi) && now.to > SETTLED) {
     const part = settledPart(now, then);
     if (!part) return { isProvisional: true };

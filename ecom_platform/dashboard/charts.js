@@ -66,13 +66,16 @@ function frame(box, count, low, high, unit, ticksOf) {
 
 // lines: [{name, colour, values, dashed, area, partial, open, marks}]; partial points stand alone,
 // and from the place `open` on, the line is not settled.
-function drawLines(box, lines, { unit, labels, ticksOf, tip }) {
+// empty: what is said where no point is known
+function drawLines(box, lines, { unit, labels, ticksOf, tip, empty }) {
   const count = labels.length,
     known = lines.flatMap((line) => line.values).filter((value) => value !== null);
   const at = frame(box, count, Math.min(0, ...known), Math.max(0, ...known), unit, ticksOf);
   const x = (n) => (count === 1 ? PAD.left + at.inner / 2 : PAD.left + (n / (count - 1)) * at.inner);
   at.label(x);
   let svg = at.svg();
+  if (!known.length)
+    svg += `<text class="empty" x="${PAD.left + at.inner / 2}" y="${at.base / 2}" text-anchor="middle">${escape(empty)}</text>`;
   for (const { colour, values, dashed, area, partial, open, marks } of [...lines].reverse()) {
     const whole = values.map((value, n) => (partial?.[n] ? null : value)),
       first = open ?? count;

@@ -55,7 +55,9 @@ function paintMain({ now, then, fair, points: found, before, region, kpi }) {
             .map((one) => `<p>◇ ${escape(restatedText(one))}</p>`)
             .join("")
         : "";
-    return `<b>${escape(labelled(n))}</b>${rows(lines.map((line) => [swatch(line.colour) + escape(split ? line.name : line.dashed ? (before[n]?.label ?? "") : line.name === "" ? "" : found[n].label), show(kpi.unit, line.values[n])]))}${changed}`;
+    const gaps = lacking(kpi, found[n]),
+      why = covered(kpi).since === null ? reason(kpi, 0) : gaps.length === 1 ? reason(kpi, gaps[0]) : "";
+    return `<b>${escape(labelled(n))}</b>${why ? `<p>${escape(why)}</p>` : gaps.length ? `<p>without ${escape(someDays(gaps))}</p>` : ""}${rows(lines.map((line) => [swatch(line.colour) + escape(split ? line.name : line.dashed ? (before[n]?.label ?? "") : line.name === "" ? "" : found[n].label), show(kpi.unit, line.values[n])]))}${changed}`;
   };
   const labelled = (n) => found[n].label + (n >= open ? provisional(found[n]) : "");
   $("main-chart").hidden = choice.shape === "table";
@@ -65,7 +67,8 @@ function paintMain({ now, then, fair, points: found, before, region, kpi }) {
       `<table><thead><tr><th scope="col">${by.slice(3)}</th>${lines.map((line) => `<th scope="col">${escape(line.name)}</th>`).join("")}</tr></thead><tbody>${found.map((_, n) => `<tr><th scope="row">${escape(labelled(n))}</th>${lines.map((line) => `<td>${show(kpi.unit, line.values[n])}</td>`).join("")}</tr>`).join("")}</tbody></table>`;
     return;
   }
-  drawLines($("main-chart"), lines, { unit: kpi.unit, labels: found, ticksOf: (n) => found[n].tick, tip });
+  const empty = reason(kpi, now.to) || "No figure in this range";
+  drawLines($("main-chart"), lines, { unit: kpi.unit, labels: found, ticksOf: (n) => found[n].tick, tip, empty });
   $("main-chart").setAttribute(
     "aria-label",
     `${$("chart-title").textContent}, ${lines[0].name}. The table has the numbers.`,
@@ -114,7 +117,7 @@ function paintLost(view) {
   const stacks = STATUSES.map((status, place) => ({
     name: status,
     colour: STATUS[status],
-    values: all[place].map((value, n) => ratio(value ?? 0, whole[n])),
+    values: all[place].map((value, n) => ratio(value, whole[n])),
   })).filter((stack) => stack.name !== "completed" && stack.values.some((value) => value));
   paintBars("lost-chart", "lost-legend", stacks, view, "ratio", ({ to }) => to > SETTLED);
 }

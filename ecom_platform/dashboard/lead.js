@@ -4,6 +4,26 @@ const pill = (found, better) =>
   found
     ? `<span class="pill ${tone(found, better)}">${found.flat ? "" : found.by > 0 ? "▲ " : "▼ "}${found.text}</span>`
     : "";
+// How the checks stand on the days that are shown, and which of these days are missing. A gap is
+// missing to retention as long as its window holds it.
+function paintState({ now }) {
+  const [passed, failed, warned] = [D.checks[0], ...D.checks.slice(Math.max(0, now.from) + 1, now.to + 2)].reduce(
+    (sum, one) => sum.map((number, n) => number + one[n]),
+    [0, 0, 0],
+  );
+  const all = passed + failed + warned,
+    several = (number, word) => (number ? `, ${plain.format(number)} ${word}${number > 1 ? "s" : ""}` : "");
+  const gaps = KPIS.filter((kpi) => kpi.name !== "customer_retention_rate").flatMap((kpi) =>
+    covered(kpi).missing.filter((day) => day <= now.to && (day >= now.from || day > now.to - D.retention_days)),
+  );
+  const missing = [...new Set(gaps)].sort((a, b) => a - b);
+  let text = all ? `${plain.format(passed)} of ${plain.format(all)} checks passed` : "Not checked";
+  text += several(failed, "error") + several(warned, "warning");
+  if (missing.length) text += missing.length === 1 ? `, ${shortDay(missing[0])} missing` : `, ${missing.length} days missing`;
+  $("state").title = missing.length ? `Missing: ${someDays(missing)}` : "";
+  $("state").firstElementChild.className = `dot ${failed || missing.length ? "failed" : warned ? "warned" : "passed"}`;
+  $("state").lastElementChild.textContent = text;
+}
 function paintSentence({ now, vs, then, fair, region }) {
   const [revenue] = KPIS,
     day = { from: now.to, to: now.to };
@@ -23,7 +43,7 @@ function paintSentence({ now, vs, then, fair, region }) {
     const whole = figure(revenue, region, now),
       found = compared(revenue, region, { now, then, fair });
     text += ` ${span(Math.max(0, now.from), now.to)} brought <b>${show("money", whole)}</b>${found ? `, ${said(found)} ${COMPARISONS[vs].replace("previous", "the previous").replace(/^a /, "what it was a ")}${open(found)}` : ""}`;
-    if (!region && fair && D.regions.length > 2) {
+    if (!region && fair(revenue) && D.regions.length > 2) {
       const moved = NAMES.map((_, n) => n)
         .slice(1)
         .map((n) => [n, compared(revenue, n, { now, then })])
@@ -64,19 +84,13 @@ function paintNotes({ now, vs, region, fair, kpi }) {
     notes.push(
       `This page was made ${age} days ago, and cannot know what came after. <a href="../latest/index.html">Open the newest one.</a>`,
     );
-  const missing = [];
-  for (let day = Math.max(0, now.from); day <= now.to; day++)
-    if (S.total_orders[0][day] === null) missing.push(shortDay(day));
-  if (missing.length)
-    notes.push(
-      `<b>Not computed:</b> ${missing.slice(0, 5).join(", ")}${missing.length > 5 ? ` and ${missing.length - 5} more days` : ""}. Sums leave these days out.`,
-    );
+  notes.push(...missingNotes(now));
   for (const late of D.late) notes.push(escape(late));
   if (now.from < 0)
     notes.push(`This range begins before the first day: its figures are of the days since ${longDay(0)}.`);
   const told = restatedNote(kpi, region, now);
   if (told) notes.push(told);
-  if (!fair)
+  if (!fair(KPIS[0]) && !fair(KPIS[1]))
     notes.push(
       now.from === now.to
         ? `There is no figure of ${dayComparison()} to compare with.`
@@ -86,15 +100,44 @@ function paintNotes({ now, vs, region, fair, kpi }) {
   $("notes").innerHTML = notes.map((note) => `<p>${note}</p>`).join("");
 }
 
-function paintKpis({ now, then, fair, points: found, before, region }) {
+// Which figures lack days of the range: those that lack the same are told together.
+function missingNotes(now) {
+  const notes = [],
+    lacks = new Map();
+  const list = (names) => names.map((name, n) => (n ? name[0].toLowerCase() + name.slice(1) : name)).join(", ");
+  const never = KPIS.filter((kpi) => covered(kpi).since === null).map((kpi) => kpi.label);
+  for (const kpi of KPIS) {
+    const days = covered(kpi).missing.filter((day) => day >= now.from && day <= now.to);
+    if (!days.length) continue;
+    const because = reason(kpi, days[days.length - 1]).startsWith("orders")
+      ? `, as ${reason(kpi, days[days.length - 1])}`
+      : "";
+    const said = `${because ? `${span(days[0], days[days.length - 1])}${because}` : someDays(days)}`;
+    lacks.set(said, [...(lacks.get(said) ?? []), kpi.label]);
+  }
+  for (const [said, labels] of lacks)
+    notes.push(`<b>Missing:</b> ${escape(list(labels))} of ${escape(said)}.`);
+  if (lacks.size) notes[0] += " Figures of the range are of the days that are there.";
+  if (never.length) notes.push(`<b>Not computed yet:</b> ${escape(list(never))}.`);
+  return notes;
+}
+
+function paintKpis({ now, then, fair, points: bins, before, region }) {
   $("kpis").innerHTML = KPIS.map((kpi, n) => {
-    const value = figure(kpi, region, now);
+    const value = figure(kpi, region, now),
+      gaps = lacking(kpi, now);
     const unknown =
-      value === null && kpi.name === "total_customers"
+      value === null && kpi.name === "total_customers" && !reason(kpi, now.to)
         ? ' title="Customers of several days are not the sum of each day\'s. They are known of the presets, of single days, weeks and months."'
         : "";
-    return `<button type="button" class="kpi" value="${n}" aria-pressed="${n === choice.kpi}"${unknown}><span class="label" title="${escape(definition(kpi))}">${escape(kpi.label)}</span><span class="value" title="${show(kpi.unit, value)}">${show(kpi.unit, value, rough)}</span><span class="change">${changeOf(kpi, compared(kpi, region, { now, then, fair }), now)}</span>${spark(whole(kpi, region, found), whole(kpi, region, before), n === choice.kpi ? lineColour() : beforeColour())}</button>`;
+    const why = value === null ? reason(kpi, now.to) : gaps.length ? `without ${someDays(gaps)}` : "";
+    const found = compared(kpi, region, { now, then, fair });
+    const said = found || !why ? changeOf(kpi, found, now) : `<span class="lacks" title="${escape(why)}">${escape(why)}</span>`;
+    return `<button type="button" class="kpi" value="${n}" aria-pressed="${n === choice.kpi}"${unknown}><span class="label" title="${escape(definition(kpi))}">${escape(kpi.label)}</span><span class="value" title="${show(kpi.unit, value)}">${show(kpi.unit, value, rough)}</span><span class="change">${said}</span>${spark(whole(kpi, region, bins), whole(kpi, region, before), n === choice.kpi ? lineColour() : beforeColour())}</button>`;
   }).join("");
+  // Rows of much the same length, of five figures at most where there are more than six.
+  const lines = KPIS.length > 6 ? Math.ceil(KPIS.length / 5) : 1;
+  Object.assign($("kpis").dataset, lines > 1 ? { columns: Math.ceil(KPIS.length / lines), rows: lines } : {});
 }
 // In so small a line, points that are partial or not settled would be a crash.
 const whole = (kpi, region, found) =>

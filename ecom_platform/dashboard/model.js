@@ -104,23 +104,40 @@ function yearBefore(day) {
     leap = now.getUTCMonth() === 1 && now.getUTCDate() === 29;
   return dayAt(now.getUTCFullYear() - 1, now.getUTCMonth(), leap ? 28 : now.getUTCDate());
 }
+// Which days a figure has: it may begin late, lack some, or never have been computed.
+const covered = (kpi) => D.coverage[kpi.name];
+const has = (kpi, day) => {
+  const { since, missing } = covered(kpi);
+  return since !== null && day >= Math.max(0, since) && day <= LAST && !missing.includes(day);
+};
+// A figure of a range is that of its last day, where days do not add up.
+const isOfLastDay = (kpi) => kpi.name === "customer_retention_rate" || (kpi.own && !kpi.additive);
+const lacking = (kpi, { from, to }) =>
+  covered(kpi).missing.filter((day) => day >= (isOfLastDay(kpi) ? to : from) && day <= to);
 // Of days that are not all there, the sum is none to compare with.
-const isWhole = ({ from, to, preset }) =>
-  preset
-    ? preset.computed === preset.days
-    : from >= 0 && to <= LAST && sum(S.total_orders[0], from, to).whole;
-function sum(values, from, to) {
-  let total = null,
-    whole = true;
-  for (let day = from; day <= to; day++) {
-    const value = values[day];
-    if (value === null || value === undefined) whole = false;
-    else total = (total ?? 0) + value;
-  }
-  return { total, whole };
+const isWhole = (kpi, { from, to }) => {
+  for (let day = isOfLastDay(kpi) ? to : from; day <= to; day++) if (!has(kpi, day)) return false;
+  return true;
+};
+// Why a figure has no value for a day; nothing where it was computed.
+function reason(kpi, day) {
+  const { since, missing } = covered(kpi);
+  if (since === null) return "not computed yet";
+  if (!missing.includes(day)) return "";
+  const gaps =
+    kpi.name === "customer_retention_rate"
+      ? D.coverage.total_orders.missing.filter((gap) => gap <= day && gap > day - D.retention_days)
+      : [];
+  return gaps.length ? `orders of ${someDays(gaps)} are missing` : `${shortDay(day)} is missing`;
+}
+const someDays = (days) =>
+  days.slice(0, 3).map(shortDay).join(", ") + (days.length > 3 ? ` and ${days.length - 3} more days` : "");
+function total(values, from, to) {
+  let sum = null;
+  for (let day = from; day <= to; day++) if (typeof values[day] === "number") sum = (sum ?? 0) + values[day];
+  return sum;
 }
 const ratio = (a, b) => (a === null || !b ? null : a / b);
-const total = (values, from, to) => sum(values, from, to).total;
 
 function figure(kpi, region, chosen) {
   const { from, to, preset } = chosen;
@@ -131,9 +148,7 @@ function figure(kpi, region, chosen) {
     case "total_orders":
       return preset ? preset.orders[region] : total(S.total_orders[region], from, to);
     case "average_order_value":
-      return preset
-        ? ratio(preset.revenue[region], preset.orders[region])
-        : ratio(total(S.total_revenue[region], from, to), total(S.total_orders[region], from, to));
+      return preset ? preset.average[region] : average(region, from, to);
     case "total_customers":
       return customers(region, chosen);
     case "customer_retention_rate":
@@ -143,11 +158,17 @@ function figure(kpi, region, chosen) {
     default: {
       const all = STATUSES.map((status) => total(S.status[status].payments[region], from, to));
       return ratio(
-        all[STATUSES.indexOf("completed")] ?? 0,
+        all[STATUSES.indexOf("completed")],
         all.reduce((a, b) => a + (b ?? 0), 0),
       );
     }
   }
+}
+// Revenue over orders of the days that have both.
+function average(region, from, to) {
+  const [revenue, orders] = [S.total_revenue[region], S.total_orders[region]];
+  const both = (values) => values.map((value, day) => (has(KPIS[3], day) ? value : null));
+  return ratio(total(both(revenue), from, to), total(both(orders), from, to));
 }
 // Customers of several days are not the sum of each: they are known of a day, of the presets, of
 // weeks up to the report day and of months, and of nothing else.

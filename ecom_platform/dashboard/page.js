@@ -12,7 +12,7 @@ function paint() {
   const now = selection(),
     vs = comparison(now),
     then = selection(vs),
-    fair = isWhole(then);
+    fair = (kpi) => isWhole(kpi, now) && isWhole(kpi, then);
   const view = {
     now,
     vs,
@@ -22,8 +22,9 @@ function paint() {
     region: choice.region,
     kpi: KPIS[choice.kpi],
   };
-  view.before = fair && then.from >= 0 ? bins(now, then) : [];
+  view.before = then.from >= 0 ? bins(now, then) : [];
   paintFilters(now, vs);
+  paintState(view);
   paintSentence(view);
   paintNotes(view);
   paintKpis(view);

@@ -16,13 +16,16 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from ecom_platform.check_results import RECENT_DAYS, CheckCount
+from ecom_platform.dashboard.coverage import tell_days
+from ecom_platform.findings import several
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date, datetime
 
     from jinja2 import Template
 
-    from ecom_platform.check_results import CheckCount
 
 SCRIPTS = (
     "format.js", "model.js", "changes.js", "charts.js", "tables.js", "lead.js", "figures.js",
@@ -41,7 +44,7 @@ class DailyPage:
         made_at: When, in the business timezone.
         timezone: The business timezone.
         run: Id of the run that made it.
-        state: What the checks say of it.
+        checks: What the checks say: of no day, and of each day since the first of `figures`.
         late: Sentences about what should be there and is not.
         restated: `day` (a number), `region`, `metric`, `label`, `was` (when the day was settled),
             `now`, `cause` and `at` of each value of a settled day that has changed since, the
@@ -50,22 +53,48 @@ class DailyPage:
         retention_days: ECOM_RETENTION_DAYS.
         close_after_days: ECOM_CLOSE_AFTER_DAYS.
         figures: What `page_data.collect` gives.
+        missing: Days of late of which figures are missing.
     """
 
     report_day: date
     made_at: datetime
     timezone: str
     run: str
-    state: CheckCount
+    checks: Sequence[CheckCount]
     late: Sequence[str]
     restated: Sequence[Mapping[str, Any]]
     definitions: Sequence[tuple[str, str]]
     retention_days: int
     close_after_days: int
     figures: Mapping[str, Any]
+    missing: Sequence[date] = ()
 
     #: Beside `latest/` and `date=…/`, where the page itself is.
     quality = "../quality/index.html"
+
+    @property
+    def state(self) -> CheckCount:
+        """What the checks say of the range that is shown first."""
+        return sum((self.checks[0], *self.checks[1:][-RECENT_DAYS:]), CheckCount())
+
+    @property
+    def verdict(self) -> str:
+        """`passed`, `warned` or `failed`: that of the checks, where no day is missing."""
+        return "failed" if self.missing else self.state.verdict
+
+    @property
+    def sentence(self) -> str:
+        """How the checks stand, and which day is missing, or how many are."""
+        if not self.missing:
+            return self.state.sentence
+        count = len(self.missing)
+        days = tell_days(self.missing) if count == 1 else several(count, "day", "days")
+        return f"{self.state.sentence}, {days} missing"
+
+    @property
+    def missing_days(self) -> str:
+        """Which days are missing."""
+        return f"Missing: {tell_days(self.missing)}" if self.missing else ""
 
     @property
     def kpis(self) -> int:
@@ -91,6 +120,7 @@ def render(page: DailyPage) -> str:
         "made_at": page.made_at.isoformat(),
         "late": page.late,
         "restated": page.restated,
+        "checks": [[one.passed, one.failed, one.warned] for one in page.checks],
         "definitions": page.definitions,
         "retention_days": page.retention_days,
         "close_after_days": page.close_after_days,

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ecom_platform.dashboard.coverage import Coverage, cover, coverage_of_kpis
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ecom_platform.engines.duckdb import Connection
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 DAYS = 731
 STATUSES = ("completed", "pending", "failed", "refunded", "other")
 AGES = (0, 1, 3, 7)
-#: Counts of days that were computed are 0 where a region has no row.
 _DAILY = {
     "total_revenue": "CAST(total_revenue * 100 AS BIGINT)",
     "total_orders": "total_orders",
@@ -30,6 +31,20 @@ _DAILY = {
     "active_customers": "active_customers",
     "repeat_customers": "repeat_customers",
 }
+_WEEKS = """
+    SELECT first_day AS first, last_day AS last, order_days = 7 AS whole, region, total_customers
+    FROM marts.customers_by_week
+"""
+#: The running month is told up to the report day, whatever is newer.
+_MONTHS = """
+    SELECT month AS first, last_day(month) AS last, is_complete AS whole, region, total_customers
+    FROM marts.kpi_monthly
+    WHERE month < (SELECT max(first_day) FROM marts.kpi_ranges WHERE range = 'MTD')
+    UNION ALL
+    SELECT first_day, last_day, last_day = last_day(last_day), region, total_customers
+    FROM marts.kpi_ranges
+    WHERE range = 'MTD' AND comparison = 'current'
+"""
 
 
 @dataclass(frozen=True)
@@ -54,12 +69,36 @@ class OwnMetric:
 
 
 def report_day(connection: Connection) -> date | None:
-    """Return the newest day that all metrics have; None where no day was computed."""
-    return connection.execute("SELECT max(date) FROM marts.kpi_daily").fetchall()[0][0]
+    """Return the newest day that has revenue and orders; None where there is none."""
+    return connection.execute(
+        "SELECT max(date) FROM marts.kpi_daily WHERE region = 'all' "
+        "AND total_revenue IS NOT NULL AND total_orders IS NOT NULL"
+    ).fetchall()[0][0]
+
+
+def coverage(
+    connection: Connection, day: date, computed: Mapping[str, Collection[date]]
+) -> dict[str, Coverage]:
+    """Return which days every figure of the page has.
+
+    Args:
+        connection: Has the marts.
+        day: The report day.
+        computed: `payment_status` and metrics of one's own -> the days that they have.
+    """
+    others = {
+        "completed_payments" if name == "payment_status" else name: cover(days, day)
+        for name, days in computed.items()
+    }
+    return {**coverage_of_kpis(connection, day), **others}
 
 
 def collect(
-    connection: Connection, day: date, start: date, own: Sequence[OwnMetric] = ()
+    connection: Connection,
+    day: date,
+    start: date,
+    coverages: Mapping[str, Coverage],
+    own: Sequence[OwnMetric] = (),
 ) -> dict[str, Any]:
     """Return what the page's script needs of the marts.
 
@@ -67,14 +106,19 @@ def collect(
         connection: Has the marts, `metrics.payment_status` and the metrics of one's own.
         day: The report day.
         start: The first day of the lake.
+        coverages: What `coverage` gives.
         own: Metrics that an analyst has declared.
     """
-    return _Collector(connection, day, max(start, day - timedelta(days=DAYS - 1))).collect(own)
+    first = max(start, day - timedelta(days=DAYS - 1))
+    return _Collector(connection, day, first, coverages).collect(own)
 
 
 class _Collector:
-    def __init__(self, connection: Connection, day: date, first: date) -> None:
+    def __init__(
+        self, connection: Connection, day: date, first: date, coverages: Mapping[str, Coverage]
+    ) -> None:
         self._connection = connection
+        self._coverages = coverages
         self._day, self._first = day, first
         self._days = (day - first).days + 1
         # Those that sold most of late come first, those without a region last.
@@ -89,7 +133,6 @@ class _Collector:
         self._place = {region: n for n, region in enumerate(self.regions)}
 
     def collect(self, own: Sequence[OwnMetric]) -> dict[str, Any]:
-        self._computed = self._grid("SELECT date, region, 1 AS n FROM marts.kpi_daily", "n")[0]
         daily = ", ".join(f"{value} AS {name}" for name, value in _DAILY.items())
         kpis = f"SELECT date, region, {daily} FROM marts.kpi_daily"
         people = (
@@ -105,9 +148,16 @@ class _Collector:
                 "status": {status: self._status(status) for status in STATUSES},
             },
             "own": [self._own(metric) for metric in own],
+            "coverage": {
+                name: {
+                    "since": found.since and self._number(found.since),
+                    "missing": [self._number(gap) for gap in found.missing if gap >= self._first],
+                }
+                for name, found in self._coverages.items()
+            },
             "ranges": self._ranges(),
-            "weeks": self._bins("customers_by_week", "first_day", "last_day", "days_computed = 7"),
-            "months": self._bins("kpi_monthly", "month", "last_day(month)", "is_complete"),
+            "weeks": self._bins(_WEEKS),
+            "months": self._bins(_MONTHS),
             "cohorts": self._cohorts(),
             "funnel": self._funnel(),
         }
@@ -128,21 +178,30 @@ class _Collector:
                 grid[self._place[region], day] = value
         return grid.tolist()
 
-    def _counts(self, query: str, column: str) -> list[list[Any]]:
-        """Return the same, with 0 where a region has no row of a day that was computed."""
-        return [
-            [
-                0 if value is None and there else value
-                for value, there in zip(row, self._computed, strict=True)
+    def _counts(self, query: str, column: str, figure: str = "") -> list[list[Any]]:
+        """Return the same, with 0 where a region has no row of a day that was computed.
+
+        Those are the days that a figure has; without one, those with a row of all regions.
+        """
+        grid = self._grid(query, column)
+        there = [value is not None for value in grid[0]]
+        if figure:
+            found = self._coverages[figure]
+            days = (self._first + timedelta(days=n) for n in range(self._days))
+            there = [
+                found.since is not None and day >= found.since and not found.lacks(day)
+                for day in days
             ]
-            for row in self._grid(query, column)
+        return [
+            [0 if value is None and here else value for value, here in zip(row, there, strict=True)]
+            for row in grid
         ]
 
     def _status(self, status: str) -> dict[str, Any]:
         query = f"SELECT * FROM metrics.payment_status WHERE status = '{status}'"
         return {
-            "payments": self._counts(query, "payments"),
-            "amount": self._counts(query, "CAST(amount * 100 AS BIGINT)"),
+            "payments": self._counts(query, "payments", "completed_payments"),
+            "amount": self._counts(query, "CAST(amount * 100 AS BIGINT)", "completed_payments"),
         }
 
     def _own(self, metric: OwnMetric) -> dict[str, Any]:
@@ -150,72 +209,73 @@ class _Collector:
         if metric.unit == "money":
             column = f"CAST({column} * 100 AS BIGINT)"
         query = f'SELECT * FROM metrics."{metric.name}"'
-        values = self._counts if metric.additive else self._grid
         return {
             "name": metric.name,
             "label": metric.label,
             "unit": metric.unit,
             "better": metric.better,
             "additive": metric.additive,
-            "values": values(query, column),
+            "values": self._counts(query, column, metric.name)
+            if metric.additive
+            else self._grid(query, column),
         }
 
     def _ranges(self) -> dict[str, Any]:
         rows = self._connection.execute(
             """
             SELECT
-                range, comparison, region, first_day, last_day, days, days_computed,
-                CAST(total_revenue * 100 AS BIGINT), total_orders, total_customers,
-                customer_retention_rate
+                range, comparison, region, first_day, last_day,
+                greatest(revenue_days, order_days), CAST(total_revenue * 100 AS BIGINT),
+                total_orders, total_customers, average_order_value * 100, customer_retention_rate
             FROM marts.kpi_ranges
             """
         ).fetchall()
+        names = ("revenue", "orders", "customers", "average", "retention")
         found: dict[str, Any] = {}
         size = len(self.regions)
-        for name, comparison, region, first, last, days, computed, *figures in rows:
+        for name, comparison, region, first, last, computed, *figures in rows:
             known = found.setdefault(name, {}).setdefault(
                 comparison,
                 {
                     "first": self._number(first),
                     "last": self._number(last),
-                    "days": days,
                     "computed": 0,
-                    **{
-                        figure: [None] * size
-                        for figure in ("revenue", "orders", "customers", "retention")
-                    },
+                    **{figure: [None] * size for figure in names},
                 },
             )
             if region in self._place:
                 known["computed"] = max(known["computed"], computed)
-                for figure, value in zip(
-                    ("revenue", "orders", "customers", "retention"), figures, strict=True
-                ):
+                for figure, value in zip(names, figures, strict=True):
                     known[figure][self._place[region]] = value
         # A preset of which no day was computed is none.
         return {name: known for name, known in found.items() if known["current"]["computed"]}
 
-    def _bins(self, mart: str, first: str, last: str, whole: str) -> dict[str, Any]:
+    def _bins(self, query: str) -> dict[str, Any]:
         """Return the distinct customers of weeks or months, the oldest first."""
         rows = self._connection.execute(
-            f"SELECT CAST({first} AS DATE), CAST({last} AS DATE), bool_and({whole}), "
-            f"map(list(region), list(total_customers)) FROM marts.{mart} "
-            f"GROUP BY ALL HAVING CAST({last} AS DATE) >= ? ORDER BY 1",
-            [self._first],
+            "SELECT CAST(first AS DATE), CAST(last AS DATE), bool_and(whole), "
+            f"map(list(region), list(total_customers)) FROM ({query}) "
+            "WHERE last BETWEEN ? AND ? GROUP BY first, last ORDER BY first",
+            [self._first, self._day],
         ).fetchall()
         return {
             "first": [self._number(row[0]) for row in rows],
-            "last": [self._number(min(row[1], self._day)) for row in rows],
+            "last": [self._number(row[1]) for row in rows],
             "complete": [row[2] for row in rows],
-            "customers": [[row[3].get(region) for row in rows] for region in self.regions],
+            "customers": [
+                # A region without a row had no orders yet.
+                [row[3].get(region, row[3]["all"] and 0) for row in rows]
+                for region in self.regions
+            ],
         }
 
     def _cohorts(self) -> dict[str, Any]:
         """Return, of the newest months, how many were new, and how many ordered in month n."""
         rows = self._connection.execute(
             "SELECT cohort_month, region, months_since, cohort_customers, customers "
-            "FROM marts.customer_cohorts WHERE cohort_month > ? ORDER BY cohort_month",
-            [self._day - timedelta(days=DAYS)],
+            "FROM marts.customer_cohorts WHERE cohort_month > ? AND cohort_month <= ? "
+            "ORDER BY cohort_month",
+            [self._day - timedelta(days=DAYS), self._day],
         ).fetchall()
         months = sorted({row[0] for row in rows})
         place = {month: n for n, month in enumerate(months)}

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from PIL import Image, ImageDraw, ImageFont
 
+from ecom_platform.dashboard.coverage import coverage_of_kpis, reason, tell_missing
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
@@ -44,6 +46,7 @@ class Figure:
         week_before: Of the same weekday a week before.
         year_before: Of the same date a year before.
         days: The last ones, the oldest first; None where not known.
+        reason: Why there is no value, where it should be there.
     """
 
     label: str
@@ -52,12 +55,13 @@ class Figure:
     week_before: float | None
     year_before: float | None
     days: tuple[float | None, ...]
+    reason: str = ""
 
     @property
     def shown(self) -> str:
         """The value as people read it."""
         if self.value is None:
-            return "none"
+            return "\N{EN DASH}"
         if self.unit == "ratio":
             return f"{self.value:.1%}"
         return f"{self.value:,.2f}" if self.unit == "money" else f"{self.value:,.0f}"
@@ -91,10 +95,12 @@ class Summary:
     Args:
         day: The report day.
         figures: In the order in which they are told.
+        missing: Sentences about days that are missing.
     """
 
     day: date
     figures: Sequence[Figure]
+    missing: Sequence[str] = ()
 
     @property
     def subject(self) -> str:
@@ -117,8 +123,10 @@ class Summary:
                 for change, before in ((week, "week"), (year, "year"))
                 if change
             ]
+            told += [figure.reason] if figure.reason else []
             line = f"{figure.label:<{label}}  {figure.shown:>{value}}  {', '.join(told)}"
             lines.append(line.rstrip())
+        lines += ["", *self.missing] if self.missing else []
         return "\n".join(lines)
 
     def png(self) -> bytes:
@@ -130,6 +138,7 @@ class Summary:
         draw.text((MARGIN, 78), title, SOFT, ImageFont.load_default(22))
         note = "change on the same weekday a week before; lines are the last 28 days"
         draw.text((WIDTH - MARGIN, 84), note, SOFT, ImageFont.load_default(17), anchor="ra")
+        draw.text((MARGIN, 104), " ".join(self.missing), DOWN, ImageFont.load_default(17))
         wide = (WIDTH - 2 * MARGIN - GAP * (len(self.figures) - 1)) / len(self.figures)
         for place, figure in enumerate(self.figures):
             left = MARGIN + place * (wide + GAP)
@@ -161,13 +170,15 @@ def _draw_card(draw: ImageDraw.ImageDraw, figure: Figure, left: float, wide: flo
         draw.line(points, ACCENT, 3, joint="curve")
 
 
-def summarize(connection: Connection, day: date) -> Summary:
+def summarize(connection: Connection, day: date, retention_days: int) -> Summary:
     """Collect the figures of a day.
 
     Args:
         connection: Has `marts.kpi_daily`.
         day: The report day.
+        retention_days: ECOM_RETENTION_DAYS.
     """
+    coverages = coverage_of_kpis(connection, day)
     figures: list[Figure] = []
     for column, (label, unit) in FIGURES.items():
         names = ", ".join(
@@ -182,5 +193,7 @@ def summarize(connection: Connection, day: date) -> Summary:
         value, week, year = found[day]
         days = [day - timedelta(days=back) for back in reversed(range(DAYS))]
         line = tuple(found[one][0] if one in found else None for one in days)
-        figures.append(Figure(label, unit, value, week, year, line))
-    return Summary(day, figures)
+        why = reason(column, day, coverages, retention_days)
+        figures.append(Figure(label, unit, value, week, year, line, why))
+    window = day - timedelta(days=retention_days - 1)
+    return Summary(day, figures, tell_missing(coverages, window))

@@ -62,11 +62,15 @@ function paintRegions({ now, then, fair, region }) {
 }
 
 function paintStatus({ now, then, fair, region }) {
-  const count = (status, chosen) => total(S.status[status].payments[region], chosen.from, chosen.to) ?? 0;
-  const allOf = (chosen) => STATUSES.reduce((sum, status) => sum + count(status, chosen), 0),
-    all = allOf(now);
+  const sum = (of, { from, to }) =>
+    STATUSES.map((status) => total(S.status[status][of][region], from, to)).reduce(
+      (all, one) => (one === null ? all : (all ?? 0) + one),
+      null,
+    );
+  const count = (status, chosen) => total(S.status[status].payments[region], chosen.from, chosen.to);
+  const all = sum("payments", now);
   // Statuses of days that are not settled are not compared: more of their payments are pending.
-  const part = fair && settledPart(now, then);
+  const part = fair(KPIS[5]) && settledPart(now, then);
   let left = 0;
   $("status-bar").innerHTML =
     `<svg viewBox="0 0 400 10" width="100%" height="10" preserveAspectRatio="none" role="img" aria-label="Shares of the payment statuses">${STATUSES.map(
@@ -80,19 +84,13 @@ function paintStatus({ now, then, fair, region }) {
   const body = STATUSES.map((status) => {
     const share = ratio(count(status, now), all),
       moved = part
-        ? change("ratio", ratio(count(status, part.now), allOf(part.now)), ratio(count(status, part.then), allOf(part.then)))
+        ? change("ratio", ratio(count(status, part.now), sum("payments", part.now)), ratio(count(status, part.then), sum("payments", part.then)))
         : null;
     const better = { completed: "higher", pending: "neither" }[status] ?? "lower";
-    return `<tr><th scope="row">${swatch(STATUS[status])}${status}</th><td>${show("count", count(status, now))}</td><td>${show("ratio", share)}</td>${coloured(moved, better)}<td>${show("money", total(S.status[status].amount[region], now.from, now.to) ?? 0)}</td></tr>`;
+    return `<tr><th scope="row">${swatch(STATUS[status])}${status}</th><td>${show("count", count(status, now))}</td><td>${show("ratio", share)}</td>${coloured(moved, better)}<td>${show("money", total(S.status[status].amount[region], now.from, now.to))}</td></tr>`;
   });
   $("status").innerHTML =
-    `<table><thead><tr><th scope="col">Status</th><th scope="col">Payments</th><th scope="col">Share</th><th scope="col">Change</th><th scope="col">Amount</th></tr></thead><tbody>${body.join("")}</tbody><tfoot><tr><th scope="row">All</th><td>${show("count", all)}</td><td></td><td></td><td>${show(
-      "money",
-      STATUSES.reduce(
-        (sum, status) => sum + (total(S.status[status].amount[region], now.from, now.to) ?? 0),
-        0,
-      ),
-    )}</td></tr></tfoot></table>`;
+    `<table><thead><tr><th scope="col">Status</th><th scope="col">Payments</th><th scope="col">Share</th><th scope="col">Change</th><th scope="col">Amount</th></tr></thead><tbody>${body.join("")}</tbody><tfoot><tr><th scope="row">All</th><td>${show("count", all)}</td><td></td><td></td><td>${show("money", sum("amount", now))}</td></tr></tfoot></table>`;
   $("status-note").textContent =
     now.to <= SETTLED
       ? ""
@@ -144,16 +142,23 @@ function paintSettling({ now, region }) {
     `<table><thead><tr><th scope="col">Day of the order</th><th scope="col">Orders</th><th scope="col">Ordered</th>${ages.map((age) => `<th scope="col">${age === "0" ? "same day" : `within ${age} ${age === "1" ? "day" : "days"}`}</th>`).join("")}<th scope="col">until now</th></tr></thead><tbody>${list.join("")}</tbody></table>`;
 }
 
+const [REVENUE, ORDERS, BUYERS, AVERAGE, RETENTION, COMPLETED, ...OWN] = KPIS;
+// What it is called, its unit, its value, and the figure that says why there is none.
 const DAILY = [
-  ["Revenue", "money", (r, d) => S.total_revenue[r][d]],
-  ["Orders", "count", (r, d) => S.total_orders[r][d]],
-  ["Void", "count", (r, d) => S.void_orders[r][d]],
-  ["Customers", "count", (r, d) => S.total_customers[r][d]],
-  ["New", "count", (r, d) => S.new_customers[r][d]],
-  ["Average order", "average", (r, d) => ratio(S.total_revenue[r][d] ?? null, S.total_orders[r][d])],
-  ["Retention", "ratio", (r, d) => ratio(S.repeat_customers[r][d] ?? null, S.active_customers[r][d])],
-  ...STATUSES.map((status) => [status, "count", (r, d) => S.status[status].payments[r][d]]),
-  ...D.own.map((own) => [own.label, own.unit, (r, d) => own.values[r][d]]),
+  ["Revenue", "money", (r, d) => S.total_revenue[r][d], REVENUE],
+  ["Orders", "count", (r, d) => S.total_orders[r][d], ORDERS],
+  ["Void", "count", (r, d) => S.void_orders[r][d], ORDERS],
+  ["Customers", "count", (r, d) => S.total_customers[r][d], BUYERS],
+  ["New", "count", (r, d) => S.new_customers[r][d], ORDERS],
+  ["Average order", "average", (r, d) => average(r, d, d), AVERAGE],
+  [
+    "Retention",
+    "ratio",
+    (r, d) => ratio(S.repeat_customers[r][d] ?? null, S.active_customers[r][d]),
+    RETENTION,
+  ],
+  ...STATUSES.map((status) => [status, "count", (r, d) => S.status[status].payments[r][d], COMPLETED]),
+  ...OWN.map((own) => [own.label, own.unit, (r, d) => own.values[r][d], own]),
 ];
 function paintDaily({ now, region }) {
   const first = Math.max(0, now.from),
@@ -165,11 +170,15 @@ function paintDaily({ now, region }) {
     const mark = changed.length
       ? `<span class="tag" title="${escape(changed.map(restatedText).join("; "))}">◇ restated</span>`
       : "";
+    const lost = KPIS.filter((kpi) => kpi !== RETENTION && !kpi.own && covered(kpi).missing.includes(day));
+    const gone = lost.length
+      ? `<span class="tag" title="${escape(lost.map((kpi) => kpi.label).join(", "))}">missing</span>`
+      : "";
     const cells = DAILY.map(
-      ([, unit, of], place) =>
-        `<td>${show(unit, of(region, day))}</td>${place ? "" : coloured(comparedDay(KPIS[0], region, day), "higher")}`,
+      ([, unit, of, kpi], place) =>
+        `<td${reason(kpi, day) ? ` title="${escape(reason(kpi, day))}"` : ""}>${show(unit, of(region, day))}</td>${place ? "" : coloured(comparedDay(KPIS[0], region, day), "higher")}`,
     );
-    return `<tr><th scope="row">${longDay(day)}${mark}</th>${cells.join("")}</tr>`;
+    return `<tr><th scope="row">${longDay(day)}${gone}${mark}</th>${cells.join("")}</tr>`;
   });
   const heads = ["Day", "Revenue", "Change", ...DAILY.slice(1).map(([label]) => label)];
   $("daily").innerHTML =

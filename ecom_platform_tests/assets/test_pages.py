@@ -161,13 +161,15 @@ def test_the_daily_page_is_kept_under_its_day_and_is_the_latest(dashboards: Path
     assert (latest / "index.html").read_bytes() == (kept / "index.html").read_bytes()
 
 
-def test_the_daily_page_has_the_figures_and_what_the_checks_said(daily: str) -> None:
+def test_the_daily_page_has_the_figures_and_what_the_checks_said(daily: str, page: str) -> None:
     figures = given(daily)
     assert figures["regions"] == ["all", "north", "unknown"]
     assert figures["series"]["total_revenue"] == [[1250, 0, 0], [1250, 0, 0], [0, 0, 0]]
     assert figures["series"]["total_orders"][0] == [2, 0, 0]
     assert f"Report for {YESTERDAY:%A %-d %B %Y}" in daily
-    assert re.search(r'class="dot passed"></i>\d+ of \d+ checks passed</a>', daily)
+    # As on the page of the data's quality.
+    (count,) = re.findall(r'class="lead">(\d+ of \d+ checks passed, 1 warning),', page)
+    assert f'class="dot warned"></i><span>{count}</span>' in daily
 
 
 def test_the_daily_page_tells_what_was_published_before_of_settled_days(
@@ -181,6 +183,47 @@ def test_the_daily_page_tells_what_was_published_before_of_settled_days(
     settings = Settings(_env_file=None, lake=str(dashboards.parent), start_date=FIRST)
     ledger = Ledger(open_storage(settings.lake), tmp_path)
     assert restatements(ledger, settings, FIRST, YESTERDAY) == []
+
+
+def test_a_day_of_orders_that_never_came_is_named_and_the_page_goes_on(tmp_path: Path) -> None:
+    days = [FIRST, FIRST + timedelta(days=1), YESTERDAY]
+    shop = tmp_path / "shop"
+    for name, header, row in (
+        (
+            "orders",
+            "id,customer_id,total_amount,created_at,status",
+            "{0},c1,10.00,{0} 10:00:00,done",
+        ),
+        ("payments", "id,order_id,amount,status,paid_at", "{0},{0},10.00,paid,{0} 11:00:00"),
+    ):
+        for day in days:
+            if (name, day) != ("orders", days[1]):
+                file = shop / name / f"date={day}" / "part.csv"
+                file.parent.mkdir(parents=True)
+                file.write_text(f"{header}\n{row.format(day)}\n")
+    (shop / "customers.csv").write_text("id,email,region,signup_date\n")
+    settings = Settings(
+        _env_file=None, source=shop.as_uri(), lake=str(tmp_path / "lake"), start_date=FIRST,
+        email_hmac_key="k" * 32,
+    )  # fmt: skip
+    with dg.DagsterInstance.local_temp() as instance:
+        platform = Platform(settings, instance)
+        assert not platform.run(FIRST, YESTERDAY).success
+        job = platform.definitions.resolve_job_def(MORNING_PAGES)
+        made = job.execute_in_process(instance=instance)
+        (event,) = made.asset_materializations_for_node("dashboards__daily")
+    daily = (tmp_path / "lake/dashboards/latest/index.html").read_text(encoding="utf-8")
+    assert f"Report for {YESTERDAY:%A %-d %B %Y}" in daily
+    missing = f"{days[1]:%-d %B}"
+    assert re.search(rf'class="dot failed"></i><span>[^<]*, {missing} missing</span>', daily)
+    figures = given(daily)
+    assert figures["series"]["total_revenue"][0] == [1000, 1000, 1000]
+    assert figures["series"]["total_orders"][0] == [1, None, 1]
+    assert figures["coverage"]["customer_retention_rate"] == {"since": 0, "missing": [1, 2]}
+    assert figures["coverage"]["completed_payments"] == {"since": 0, "missing": []}
+    said = str(event.metadata["summary"].value)
+    assert f"\nRetention          \N{EN DASH}  orders of {missing} are missing\n" in said
+    assert f"\nOrders of {missing} are missing.\n" in said
 
 
 def test_the_daily_page_holds_no_address_and_no_id(daily: str) -> None:

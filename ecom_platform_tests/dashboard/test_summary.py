@@ -29,7 +29,10 @@ Revenue        1,234.50  −50.0% on the week before, +20.4% on the year before
 Orders               12  +20.0% on the week before
 Customers            11
 Average order    102.88  unchanged on the week before
-Retention         30.0%  +2.0 pp on the week before"""  # noqa: RUF001 - the sign of minus
+Retention         30.0%  +2.0 pp on the week before
+
+Revenue of 22 January, 23 January, 24 January and 34 more days is missing.
+Orders of 22 January, 23 January, 24 January and 34 more days are missing."""  # noqa: RUF001 - the sign of minus
 
 
 @pytest.fixture
@@ -52,7 +55,7 @@ def summary() -> Summary:
         connection.execute("CREATE SCHEMA marts")
         connection.execute(
             "CREATE TABLE marts.kpi_daily AS "
-            f"SELECT DATE '{DAY}' AS date, 'all' AS region, {columns}"
+            f"SELECT DATE '{DAY}' AS date, 'all' AS region, 1 AS active_customers, {columns}"
         )
         for back, region in ((1, "all"), (3, "all"), (40, "all"), (0, "north")):
             connection.execute(
@@ -60,7 +63,7 @@ def summary() -> Summary:
                 "7 AS total_orders) FROM marts.kpi_daily LIMIT 1",
                 [DAY - timedelta(days=back), region],
             )
-        return summarize(connection, DAY)
+        return summarize(connection, DAY, 90)
 
 
 def test_the_text_has_a_line_for_each_figure(summary: Summary) -> None:
@@ -95,6 +98,42 @@ def test_the_line_of_a_figure_has_the_last_days_and_holes_where_none_was_compute
 ) -> None:
     assert summary.figures[1].days[-5:] == (None, 7.0, None, 7.0, 12.0)
     assert len(summary.figures[1].days) == 28
+
+
+def test_what_is_missing_is_told_with_its_reason() -> None:
+    day = date(2024, 3, 4)
+    with duckdb.connect() as connection:
+        connection.execute("CREATE SCHEMA marts")
+        columns = ", ".join(
+            f"CAST(NULL AS DOUBLE) AS {name}{suffix}"
+            for name in FIGURES
+            for suffix in ("", "_week_before", "_year_before")
+        )
+        connection.execute(
+            "CREATE TABLE marts.kpi_daily AS SELECT date, 'all' AS region, "
+            "CAST(NULL AS BIGINT) AS active_customers, "
+            f"{columns.replace('CAST(NULL AS DOUBLE) AS total_revenue,', '5.0 AS total_revenue,')} "
+            f"FROM (SELECT unnest(range(DATE '{day}' - 3, DATE '{day}' + 1, INTERVAL 1 DAY))"
+            "::DATE AS date)"
+        )
+        connection.execute(
+            "UPDATE marts.kpi_daily SET total_orders = 2, total_customers = 1, "
+            f"average_order_value = 2.5 WHERE date <> DATE '{day}' - 1"
+        )
+        connection.execute(
+            f"UPDATE marts.kpi_daily SET active_customers = 1 WHERE date < DATE '{day}' - 1"
+        )
+        found = summarize(connection, day, 90)
+    assert found.missing == ["Orders of 3 March are missing."]
+    assert [figure.shown for figure in found.figures] == ["5.00", "2", "1", "2.50", "\N{EN DASH}"]
+    lines = found.text().splitlines()
+    assert lines[-3:] == [
+        "Retention         \N{EN DASH}  orders of 3 March are missing",
+        "",
+        "Orders of 3 March are missing.",
+    ]
+    with Image.open(io.BytesIO(found.png())) as image:
+        assert image.size == (WIDTH, HEIGHT)
 
 
 def test_the_picture_is_a_small_png(summary: Summary) -> None:

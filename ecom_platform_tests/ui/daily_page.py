@@ -13,7 +13,7 @@ import duckdb
 
 from ecom_platform.check_results import CheckCount
 from ecom_platform.dashboard.page import DailyPage, render
-from ecom_platform.dashboard.page_data import OwnMetric, collect, report_day
+from ecom_platform.dashboard.page_data import OwnMetric, collect, coverage, report_day
 from ecom_platform.engines.dbt import build
 from ecom_platform.marts import PROJECT
 from ecom_platform.settings import Settings
@@ -81,13 +81,24 @@ def make_page(
     with duckdb.connect(str(warehouse)) as connection:
         day = report_day(connection)
         assert day
-        figures = collect(connection, day, first, own)
+        computed = {
+            name: [
+                day
+                for (day,) in connection.execute(f"SELECT DISTINCT date FROM {table}").fetchall()
+            ]
+            for name, table in {
+                # Where payments are there, their statuses are, of none too.
+                "payment_status": "metrics.total_revenue",
+                **{metric.name: f"metrics.{metric.name}" for metric in own},
+            }.items()
+        }
+        figures = collect(connection, day, first, coverage(connection, day, computed), own)
     page = DailyPage(
         day,
         datetime.now(UTC),
         "UTC",
         "0123456789",
-        CheckCount(40, 2),
+        [CheckCount(30, 1), *[CheckCount()] * (figures["days"] - 1), CheckCount(10, 1)],
         [],
         [],
         [],

@@ -9,9 +9,21 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import expect
 
-from ecom_platform_tests.ui.daily_page import RANGES, UNKNOWN, Made, cards, keep, opened
+from ecom_platform.check_results import CheckCount
+from ecom_platform_tests.ui.daily_page import (
+    OPENED,
+    RANGES,
+    UNKNOWN,
+    Made,
+    cards,
+    keep,
+    make_page,
+    opened,
+)
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from playwright.sync_api import Browser, Page
 
 MINUS = "\N{MINUS SIGN}"
@@ -27,7 +39,7 @@ def test_a_change_is_against_the_whole_range_that_is_chosen_or_is_not_told(
         # A day is compared with the same weekday.
         against = "previous_week" if (name, comparison) == ("1D", COMPARISONS[0]) else comparison
         [(now, then, days, computed)] = made.rows(
-            "SELECT a.total_orders, b.total_orders, b.days, b.days_computed FROM marts.kpi_ranges "
+            "SELECT a.total_orders, b.total_orders, b.days, b.order_days FROM marts.kpi_ranges "
             f"AS a JOIN marts.kpi_ranges AS b USING (range, region) WHERE range = '{name}' AND "
             f"region = 'all' AND a.comparison = 'current' AND b.comparison = '{against}'"
         )
@@ -173,12 +185,18 @@ def test_a_range_that_begins_before_the_lake_has_the_figures_of_what_is_there(
         )
 
 
-def test_a_settled_day_that_changed_is_told_with_what_it_makes_of_the_figure(page: Page) -> None:
+def test_a_settled_day_that_changed_is_told_with_what_it_makes_of_the_figure(
+    page: Page, made: Made
+) -> None:
     notes = page.locator("#notes")
+    [(revenue, orders)] = made.rows(
+        "SELECT total_revenue, total_orders FROM marts.kpi_ranges WHERE range = '28D' "
+        "AND comparison = 'current' AND region = 'all'"
+    )
     expect(notes).to_contain_text("1 settled day has changed, marked ◇.")
     expect(notes).to_contain_text(
-        "Revenue of this range was 5,079.93, and is 5,081.43 (+1.50). The newest first: 27 Mar: "
-        "revenue was 1.00, is 2.50 (+1.50, late data, 2025-03-30 06:00)."
+        f"Revenue of this range was {float(revenue) - 1.5:,.2f}, and is {revenue:,.2f} (+1.50). "
+        "The newest first: 27 Mar: revenue was 1.00, is 2.50 (+1.50, late data, 2025-03-30 06:00)."
     )
     expect(page.locator("#daily .tag")).to_have_count(1)
     assert "was 1.00" in (page.locator("#daily .tag").get_attribute("title") or "")
@@ -187,4 +205,25 @@ def test_a_settled_day_that_changed_is_told_with_what_it_makes_of_the_figure(pag
     page.locator(".kpi").nth(1).click()
     expect(notes).not_to_contain_text("Restated")
     page.locator(".kpi").nth(3).click()
-    expect(notes).to_contain_text("Average order value of this range was 58.39, and is 58.41")
+    before, now = (float(revenue) - 1.5) / orders, float(revenue) / orders
+    expect(notes).to_contain_text(
+        f"Average order value of this range was {before:.2f}, and is {now:.2f}"
+    )
+
+
+def test_the_state_is_that_of_the_range_that_is_shown(
+    browser: Browser, changing: Made, tmp_path: Path
+) -> None:
+    checks = [CheckCount(20), *[CheckCount(1)] * 40]
+    checks[-3] = CheckCount(0, 1, 3)
+    made = make_page(changing.warehouse, tmp_path, OPENED, checks=checks)
+    for place, said, verdict in (
+        ("", "47 of 51 checks passed, 3 errors, 1 warning", "failed"),
+        ("#range=7D", "26 of 30 checks passed, 3 errors, 1 warning", "failed"),
+        ("#range=1D", "21 of 21 checks passed", "passed"),
+    ):
+        with opened(browser, made, place) as page:
+            expect(page.locator("#state")).to_have_text(said)
+            expect(page.locator("#state .dot")).to_have_class(f"dot {verdict}")
+    # Also where no script runs.
+    assert "47 of 51 checks passed, 3 errors, 1 warning" in made.file.read_text()

@@ -1,13 +1,17 @@
--- One row per day and region whose KPIs are not those of the metrics.
+-- One row per day and region whose KPIs are not those of the metrics, or NULL where one has none.
 
+{% for metric in ("total_revenue", "total_orders", "total_customers") -%}
 select
     kpis.date,
-    kpis.region
+    kpis.region,
+    '{{ metric }}' as metric
 from {{ ref('kpi_daily') }} as kpis
-left join {{ source('metrics', 'total_revenue') }} as revenue using (date, region)
-left join {{ source('metrics', 'total_orders') }} as orders using (date, region)
-left join {{ source('metrics', 'total_customers') }} as customers using (date, region)
+left join {{ source('metrics', metric) }} as metrics using (date, region)
 where
-    kpis.total_revenue is distinct from coalesce(revenue.total_revenue, 0)
-    or kpis.total_orders is distinct from coalesce(orders.total_orders, 0)
-    or kpis.total_customers is distinct from coalesce(customers.total_customers, 0)
+    kpis.{{ metric }} is distinct from if(
+        kpis.date in (select date from {{ source('metrics', metric) }}),
+        coalesce(metrics.{{ metric }}, 0),
+        null
+    )
+{{ "union all" if not loop.last }}
+{% endfor %}

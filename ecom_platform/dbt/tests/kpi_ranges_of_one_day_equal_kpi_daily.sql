@@ -11,5 +11,5 @@ where
     and (
         ranges.total_revenue is distinct from days.total_revenue
         or ranges.total_orders is distinct from days.total_orders
-        or ranges.total_customers is distinct from days.total_customers
+        or ranges.total_customers <> days.total_customers -- if both are there
     )

@@ -1,4 +1,5 @@
--- One row per month with a computed day and region that ever was, zeros where it had nothing.
+-- One row per month with a computed day and region that ever was, 0 where it had nothing. Sums
+-- are of the days that are there, and NULL without any.
 
 with
 
@@ -17,11 +18,8 @@ months as (
         month,
         region,
         min(known_since) as known_since,
-        count(*) as days_computed,
         max(date) as last_day_computed,
-        cast(sum(total_revenue) as decimal(18, 2)) as total_revenue,
-        cast(sum(total_orders) as bigint) as total_orders,
-        cast(sum(void_orders) as bigint) as void_orders
+        {{ sums_of_days() }}
     from kpis
     group by month, region
 
@@ -40,16 +38,8 @@ customers as (
 )
 
 select
-    months.month,
-    months.region,
-    months.known_since,
-    months.days_computed,
-    months.total_revenue,
-    months.total_orders,
-    months.void_orders,
-    coalesce(customers.total_customers, 0) as total_customers,
-    cast(months.total_revenue as double) / nullif(months.total_orders, 0)
-        as average_order_value,
+    months.* exclude (last_day_computed),
+    if(months.order_days = 0, null, coalesce(customers.total_customers, 0)) as total_customers,
     last_day.customer_retention_rate,
     last_day.active_customers,
     last_day.repeat_customers

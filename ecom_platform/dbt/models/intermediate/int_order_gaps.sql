@@ -14,7 +14,7 @@ orders as (
     from {{ source('cleaned', 'orders') }}
     where
         customer_id is not null
-        and date <= (select max(report_day) from {{ ref('int_days') }})
+        and date <= (select max(date) from {{ ref('int_order_days') }})
 
 ),
 

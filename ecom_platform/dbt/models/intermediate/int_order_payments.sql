@@ -8,7 +8,6 @@ orders as (
         *,
         cast(id as varchar) as order_id
     from {{ source('cleaned', 'orders') }}
-    where date <= (select max(report_day) from {{ ref('int_days') }})
 
 ),
 
@@ -18,7 +17,6 @@ payments as (
         *,
         cast(order_id as varchar) as order_key
     from {{ source('cleaned', 'payments') }}
-    where date <= (select max(report_day) from {{ ref('int_days') }})
 
 ),
 

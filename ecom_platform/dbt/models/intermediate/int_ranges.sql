@@ -4,8 +4,7 @@ with
 
 report as (
 
-    select max(report_day) as day from {{ ref('int_days') }}
-    having max(report_day) is not null
+    select * from {{ ref('int_report_day') }}
 
 ),
 

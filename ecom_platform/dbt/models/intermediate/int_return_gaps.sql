@@ -15,7 +15,7 @@ orders as (
     where
         customer_id is not null
         and not is_void
-        and date <= (select max(report_day) from {{ ref('int_days') }})
+        and date <= (select max(date) from {{ ref('int_order_days') }})
 
 ),
 

@@ -2,9 +2,9 @@
 
 with
 
-report as (
+newest as (
 
-    select max(report_day) as day from {{ ref('int_days') }}
+    select max(date) as day from {{ ref('int_order_days') }}
 
 ),
 
@@ -38,7 +38,7 @@ active as (
         count(distinct orders.customer_id) as ordered
     from {{ source('cleaned', 'orders') }} as orders
     inner join first_orders as firsts on orders.customer_id = firsts.customer_id
-    where not orders.is_void and orders.date <= (select day from report)
+    where not orders.is_void and orders.date <= (select day from newest)
     group by
         grouping sets (
             (firsts.cohort_month, months_since, firsts.region),
@@ -49,10 +49,10 @@ active as (
 
 numbers as (
 
-    select unnest(range(date_diff('month', min(cohort_month), report.day) + 1)) as months_since
+    select unnest(range(date_diff('month', min(cohort_month), newest.day) + 1)) as months_since
     from cohorts
-    cross join report
-    group by report.day
+    cross join newest
+    group by newest.day
 
 ),
 
@@ -72,9 +72,9 @@ select
     triangle.months_since,
     triangle.region,
     triangle.cohort_customers,
-    if(triangle.begins_on <= report.day, coalesce(active.ordered, 0), null) as customers,
+    if(triangle.begins_on <= newest.day, coalesce(active.ordered, 0), null) as customers,
     cast(customers as double) / triangle.cohort_customers as retention,
-    last_day(triangle.begins_on) <= report.day as is_complete
+    last_day(triangle.begins_on) <= newest.day as is_complete
 from triangle
-cross join report
+cross join newest
 left join active using (cohort_month, months_since, region)

@@ -4,16 +4,19 @@ with
 
 days as (
 
-    select * from {{ ref('int_days') }}
+    select date from {{ ref('int_order_days') }}
+    where region = 'all'
 
 ),
 
 numbers as (
 
     select
-        max(date) as report_day,
-        unnest(range((max(date) - min(date) + 1) // 7)) as bin
+        report.day as report_day,
+        unnest(range((report.day - min(days.date) + 1) // 7)) as bin
     from days
+    cross join {{ ref('int_report_day') }} as report
+    group by report.day
 
 ),
 
@@ -31,7 +34,7 @@ computed as (
 
     select
         bins.bin,
-        count(*) as days_computed
+        count(*) as order_days
     from bins
     inner join days on days.date between bins.first_day and bins.last_day
     group by bins.bin
@@ -58,10 +61,10 @@ select
     regions.region,
     bins.first_day,
     bins.last_day,
-    coalesce(computed.days_computed, 0) as days_computed,
+    coalesce(computed.order_days, 0) as order_days,
     if(computed.bin is null, null, coalesce(customers.total_customers, 0))
         as total_customers
 from bins
 left join computed using (bin)
-cross join (select distinct region from {{ ref('int_kpis') }}) as regions
+cross join (select distinct region from {{ ref('int_order_days') }}) as regions
 left join customers using (bin, region)

@@ -1,10 +1,10 @@
--- One row per computed day and region known by then: new, returning and all customers so far.
+-- One row per day whose orders are there and region known by then: new, returning and all customers so far.
 
 with
 
 days as (
 
-    select * from {{ ref('int_kpis') }}
+    select * from {{ ref('int_order_days') }}
 
 ),
 
@@ -41,4 +41,3 @@ from days
 asof left join new_customers
     on days.region = new_customers.region and days.date >= new_customers.date
 left join returned on days.date = returned.date and days.region = returned.region
-where days.known_since <= days.date

@@ -1,4 +1,5 @@
--- One row per computed day and region known by then: every KPI, and what it was before.
+-- One row per day that any main metric has and region known by then: every KPI, and what it was
+-- before.
 
 with
 

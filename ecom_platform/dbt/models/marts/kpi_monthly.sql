@@ -12,8 +12,9 @@ kpis as (
 select
     kpis.month,
     kpis.region,
-    kpis.days_computed,
-    kpis.days_computed = day(last_day(kpis.month)) as is_complete,
+    kpis.revenue_days,
+    kpis.order_days,
+    least(kpis.revenue_days, kpis.order_days) = day(last_day(kpis.month)) as is_complete,
     kpis.total_revenue,
     kpis.total_orders,
     kpis.void_orders,

@@ -1,4 +1,5 @@
--- One row per range of days up to the report day, comparison and region.
+-- One row per range of days up to the report day, comparison and region. Sums are of the days
+-- that are there, and NULL without any.
 
 with
 
@@ -20,10 +21,7 @@ sums as (
         ranges.range,
         ranges.comparison,
         kpis.region,
-        count(*) as days_computed,
-        cast(sum(kpis.total_revenue) as decimal(18, 2)) as total_revenue,
-        cast(sum(kpis.total_orders) as bigint) as total_orders,
-        cast(sum(kpis.void_orders) as bigint) as void_orders
+        {{ sums_of_days() }}
     from ranges
     inner join kpis on kpis.date between ranges.first_day and ranges.last_day
     group by ranges.range, ranges.comparison, kpis.region
@@ -55,15 +53,15 @@ select
     ranges.first_day,
     ranges.last_day,
     ranges.last_day - ranges.first_day + 1 as days,
-    coalesce(sums.days_computed, 0) as days_computed,
+    coalesce(sums.revenue_days, 0) as revenue_days,
+    coalesce(sums.order_days, 0) as order_days,
     sums.total_revenue,
     sums.total_orders,
     sums.void_orders,
-    if(sums.region is null, null, coalesce(customers.ordered, 0)) as total_customers,
-    cast(sums.total_revenue as double) / nullif(sums.total_orders, 0)
-        as average_order_value,
-    if(sums.region is null, null, coalesce(customers.new, 0)) as new_customers,
-    if(sums.region is null, null, coalesce(customers.returned, 0))
+    if(sums.order_days > 0, coalesce(customers.ordered, 0), null) as total_customers,
+    sums.average_order_value,
+    if(sums.order_days > 0, coalesce(customers.new, 0), null) as new_customers,
+    if(sums.order_days > 0, coalesce(customers.returned, 0), null)
         as returning_customers,
     last_days.customer_retention_rate
 from ranges

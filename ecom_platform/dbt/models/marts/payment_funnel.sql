@@ -1,13 +1,21 @@
--- One row per day of orders and region: what was ordered, and how much of it was received.
+-- One row per day whose orders are there and region: what was ordered, and how much of it was
+-- received. What hangs on payments is NULL where those of the day are not there.
 
 with
 
-kpis as (
+days as (
 
     select
-        *,
-        max(date) over () as report_day
-    from {{ ref('int_kpis') }}
+        orders.*,
+        -- Whether payments of that day are there, and of it and so many days after it.
+        {% for age in (0, 1, 3, 7) -%}
+            count(payments.date) filter (where payments.date <= orders.date + {{ age }})
+            = {{ age + 1 }} as is_{{ age }}_days_old{{ "," if not loop.last }}
+        {% endfor %}
+    from {{ ref('int_order_days') }} as orders
+    left join {{ source('metrics', 'total_revenue') }} as payments
+        on payments.region = 'all' and payments.date between orders.date and orders.date + 7
+    group by orders.date, orders.region
 
 ),
 
@@ -36,28 +44,21 @@ orders as (
 )
 
 select
-    kpis.date,
-    kpis.region,
+    days.date,
+    days.region,
     coalesce(orders.orders, 0) as orders,
     -- NULL where there are orders, and no total of them is known.
     if(orders.orders > 0, orders.ordered_amount, 0) as ordered_amount,
     coalesce(orders.orders_without_amount, 0) as orders_without_amount,
-    coalesce(orders.paid_orders, 0) as paid_orders,
-    coalesce(orders.pending_orders, 0) as pending_orders,
-    coalesce(orders.failed_orders, 0) as failed_orders,
-    coalesce(orders.refunded_orders, 0) as refunded_orders,
-    coalesce(orders.other_orders, 0) as other_orders,
-    coalesce(orders.unpaid_orders, 0) as unpaid_orders,
-    coalesce(orders.received_amount, 0) as received_amount,
+    {% for outcome in ("paid", "pending", "failed", "refunded", "other", "unpaid") -%}
+        if(days.is_0_days_old, coalesce(orders.{{ outcome }}_orders, 0), null)
+            as {{ outcome }}_orders,
+    {% endfor -%}
+    if(days.is_0_days_old, coalesce(orders.received_amount, 0), null) as received_amount,
     -- Days are compared at equal age: one that is not so old has no such number yet.
-    if(kpis.date + 0 <= kpis.report_day, coalesce(orders.received_within_0, 0), null)
-        as received_amount_within_0_days,
-    if(kpis.date + 1 <= kpis.report_day, coalesce(orders.received_within_1, 0), null)
-        as received_amount_within_1_days,
-    if(kpis.date + 3 <= kpis.report_day, coalesce(orders.received_within_3, 0), null)
-        as received_amount_within_3_days,
-    if(kpis.date + 7 <= kpis.report_day, coalesce(orders.received_within_7, 0), null)
-        as received_amount_within_7_days
-from kpis
+    {% for age in (0, 1, 3, 7) -%}
+        if(days.is_{{ age }}_days_old, coalesce(orders.received_within_{{ age }}, 0), null)
+            as received_amount_within_{{ age }}_days{{ "," if not loop.last }}
+    {% endfor %}
+from days
 left join orders using (date, region)
-where kpis.known_since <= kpis.date

@@ -8,7 +8,7 @@ select
     count(*) filter (where second_date - first_date <= 90) as repeat_customers,
     cast(repeat_customers as double) / cohort_customers as repeat_rate
 from {{ ref('int_first_orders') }}
-where first_date + 90 <= (select max(report_day) from {{ ref('int_days') }})
+where first_date + 90 <= (select max(date) from {{ ref('int_order_days') }})
 group by
     grouping sets (
         (date_trunc('month', first_date), region), (date_trunc('month', first_date))
