@@ -23,6 +23,8 @@ class Type(StrEnum):
 
     ID = "ID"
     MONEY = "DECIMAL(18,2)"
+    #: Of several days or of many orders: it may be more than any one amount can.
+    MONEY_SUM = "DECIMAL(38,2)"
     INSTANT = "TIMESTAMP WITH TIME ZONE"
     DATE = "DATE"
     TEXT = "VARCHAR"

@@ -67,5 +67,9 @@ class EngineError(EcomError):
     """The SQL of an asset does not run."""
 
 
+class DataError(EngineError):
+    """A value in the data is one that the SQL of an asset cannot compute with."""
+
+
 class AlertError(EcomError):
     """An alert could not be delivered."""

@@ -10,7 +10,7 @@ import dagster as dg
 
 from ecom_platform.assets import describe
 from ecom_platform.assets.sql_files import SQL_FOLDER, SqlFile
-from ecom_platform.assets.steps import add_email_key, add_settings, unready_days
+from ecom_platform.assets.steps import add_email_key, add_settings, compute_days, unready_days
 from ecom_platform.datasets import CLEANED, QUARANTINE, RAW, Dataset, Type
 from ecom_platform.engines.duckdb import (
     Connection,
@@ -86,9 +86,25 @@ def _clean(
     quarantine: Dataset,
     days: Sequence[str],
 ) -> Rows:
+    """Clean those of the days that were extracted; see `compute_days`."""
     bad_days = unready_days(rows, days)
+
+    def compute(days: Sequence[str]) -> Rows:
+        return _clean_days(engine, sql, rows.around(days, 0), cleaned, quarantine, days)
+
+    return compute_days(compute, [day for day in days if day not in bad_days], bad_days)
+
+
+def _clean_days(
+    engine: Engine,
+    sql: SqlFile,
+    rows: LakeTable,
+    cleaned: Dataset,
+    quarantine: Dataset,
+    days: Sequence[str],
+) -> Rows:
     connection = engine.connect()
-    add_settings(connection, engine.settings, [day for day in days if day not in bad_days])
+    add_settings(connection, engine.settings, days)
     if any(column.pii for column in rows.dataset.columns):
         add_email_key(connection, engine.settings)
     add_view(connection, rows.partitions(), "source_rows")
@@ -99,10 +115,10 @@ def _clean(
             "SELECT DISTINCT * FROM source_rows WHERE date IN (SELECT date FROM settings.days))"
         )
         connection.execute(f"CREATE TABLE decided AS {sql.text}")
-    create_result(
+    bad_days = create_result(
         connection, cleaned, "SELECT * FROM decided WHERE reject_reason IS NULL", table="accepted"
     )
-    create_result(
+    bad_days |= create_result(
         connection,
         quarantine,
         f"SELECT source.*, decided.reject_reason FROM {raw} AS source "

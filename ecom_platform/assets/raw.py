@@ -71,11 +71,13 @@ def _as_rows(engine: Engine, dataset: Dataset, extraction: Extraction, *, is_emp
     else:
         nulls = ", ".join(f"CAST(NULL AS VARCHAR) AS {quote(c.name)}" for c in dataset.columns)
         query = f"SELECT {nulls}, NULL AS date WHERE false"
-    create_result(connection, dataset, query, table="result")
+    misfits = create_result(connection, dataset, query, table="result")
     facts = {day.isoformat(): _facts(totals) for day, totals in extraction.totals.items()}
     for day, fingerprint in extraction.fingerprints.items():
         facts.setdefault(day.isoformat(), {})[SOURCE_FINGERPRINT] = fingerprint
-    return Rows(connection, "result", extraction.bad_days, facts, source_is_empty=is_empty)
+    return Rows(
+        connection, "result", misfits | extraction.bad_days, facts, source_is_empty=is_empty
+    )
 
 
 def _without_addresses(column: Column) -> str:

@@ -3,7 +3,7 @@
 That of rows and sums is asked of each day; those of what a table is like now, of no day.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -19,11 +19,10 @@ from ecom_platform.lake.seen_columns import SeenColumns, differences
 from ecom_platform.lake.storage import open_storage
 from ecom_platform.quality.checks import NOTICE, Answer, runbook_of
 from ecom_platform.settings import Settings
-from ecom_platform.sources.base import Totals
+from ecom_platform.sources.base import NUMBER, Totals, add_exactly
 from ecom_platform.sources.run_snapshot import RunSnapshot
 
 _LESS_THAN_A_CENT = Decimal("0.005")
-_NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,2})?"
 
 MATCHES_SOURCE = "matches_source"
 SAME_COLUMNS, NO_FUTURE = "columns_are_the_same", "nothing_is_of_the_future"
@@ -66,7 +65,7 @@ def _build_reconciliation(raw: Dataset, settings: Settings) -> dg.AssetChecksDef
             add_view(connection, table.partitions())
             found = {str(day): facts for day, *facts in connection.execute(sums).fetchall()}
             answers = [
-                _compare(day, found.get(day, [0, Decimal(0)]), totals.get(date.fromisoformat(day)))
+                _compare(day, found.get(day, (0, None, None)), totals.get(date.fromisoformat(day)))
                 for day in table.days
                 if day not in table.failed
             ]
@@ -138,21 +137,22 @@ def _result(
 def _lake_totals(raw: Dataset) -> str:
     """Return the SQL that counts and sums a day as the source does: unrounded."""
     money = [column.name for column in raw.columns if column.type is Type.MONEY]
-    amount = "0"
+    amounts = "NULL, NULL"
     if money:
         unreadable = f"{money[0]}_text"
-        is_number = f"regexp_full_match({unreadable}, {text(_NUMBER)})"
-        exact = f"CASE WHEN {is_number} THEN TRY_CAST({unreadable} AS DECIMAL(35, 18)) END"
-        amount = f"coalesce(sum(coalesce(CAST({money[0]} AS DECIMAL(38, 18)), {exact})), 0)"
-    return f"SELECT date, count(*), {amount} FROM {raw.layer}.{raw.name} GROUP BY date"
+        is_number = f"regexp_full_match({unreadable}, {text(NUMBER)})"
+        amounts = f"sum({money[0]}), histogram({unreadable}) FILTER (WHERE {is_number})"
+    return f"SELECT date, count(*), {amounts} FROM {raw.layer}.{raw.name} GROUP BY date"
 
 
-def _compare(day: str, lake: list[Any], source: Totals | None) -> Answer:
-    rows, amount = lake
+def _compare(day: str, lake: Sequence[Any], source: Totals | None) -> Answer:
+    rows, plain, texts = lake
     expected = source or Totals(0, None)
     facts: dict[str, int | float | str] = {"lake_rows": rows, "source_rows": expected.rows}
     passed = rows == expected.rows
     if expected.amount is not None:
-        passed = passed and abs(amount - expected.amount) < _LESS_THAN_A_CENT
+        amount = add_exactly(plain, texts)
+        difference = add_exactly(amount, {str(expected.amount): -1})
+        passed = passed and difference.copy_abs() < _LESS_THAN_A_CENT
         facts |= {"lake_amount": f"{amount:.2f}", "source_amount": f"{expected.amount:.2f}"}
     return Answer(day, passed, facts)

@@ -5,17 +5,19 @@ The assets declare what they are; everything they share in running is here.
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from ecom_platform.engines.duckdb import add_table, add_view, create_result
-from ecom_platform.lake.tables import Rows
+from ecom_platform.errors import DataError
+from ecom_platform.lake.tables import Rows, days_before
 from ecom_platform.privacy import email_key_tables, load_email_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ecom_platform.assets.sql_files import SqlFile
     from ecom_platform.datasets import Dataset
@@ -44,6 +46,9 @@ def run_sql(
 
     Returns:
         The rows, and the days that could not be computed.
+
+    Raises:
+        EngineError: The SQL does not run, whatever the day.
     """
     bad_days: dict[str, str] = {}
     for path, table in inputs.items():
@@ -52,13 +57,55 @@ def run_sql(
             for day, reason in unready_days(table, days, lookback.get(path, 0)).items()
             if day not in bad_days
         }
-    connection = engine.connect()
-    good = [day for day in days if day not in bad_days]
-    add_settings(connection, engine.settings, good)
-    for table in inputs.values():
-        add_view(connection, table.partitions())
-    create_result(connection, dataset, sql.text, table="result")
-    return Rows(connection, "result", bad_days)
+
+    def compute(days: Sequence[str]) -> Rows:
+        connection = engine.connect()
+        add_settings(connection, engine.settings, days)
+        for path, table in inputs.items():
+            add_view(connection, table.around(days, lookback.get(path, 0)).partitions())
+        misfits = create_result(connection, dataset, sql.text, table="result")
+        return Rows(connection, "result", misfits)
+
+    return compute_days(compute, [day for day in days if day not in bad_days], bad_days)
+
+
+def compute_days(
+    compute: Callable[[Sequence[str]], Rows], days: Sequence[str], bad_days: Mapping[str, str]
+) -> Rows:
+    """Compute days at once; where a value makes that fail, all but the days that fail alone.
+
+    Args:
+        compute: Computes some days.
+        days: Those to compute.
+        bad_days: ISO day -> why, of those that are not; these are added to.
+
+    Raises:
+        DataError: The days fail together, and none of them alone.
+    """
+    try:
+        rows = compute(days)
+    except DataError:
+        alone = _days_that_fail(compute, days)
+        if not alone:
+            raise
+        bad_days = {**alone, **bad_days}
+        rows = compute([day for day in days if day not in alone])
+    return replace(rows, bad_days={**rows.bad_days, **bad_days})
+
+
+def _days_that_fail(
+    compute: Callable[[Sequence[str]], Rows], days: Sequence[str]
+) -> dict[str, str]:
+    """Return ISO day -> why, of those with a value that cannot be computed with."""
+    try:
+        compute(days).connection.close()
+    except DataError as error:
+        if len(days) == 1:
+            return {days[0]: error.message}
+        middle = len(days) // 2
+        halves = days[:middle], days[middle:]
+        return {k: v for half in halves for k, v in _days_that_fail(compute, half).items()}
+    return {}
 
 
 def unready_days(table: LakeTable, days: Iterable[str], lookback: int = 0) -> dict[str, str]:
@@ -67,7 +114,7 @@ def unready_days(table: LakeTable, days: Iterable[str], lookback: int = 0) -> di
     missing = sorted(table.missing)
     reasons: dict[str, str] = {}
     for day in days:
-        first = _days_before(day, lookback)
+        first = days_before(day, lookback)
         absent = [gap for gap in missing if first <= gap <= day]
         if day in table.failed:
             reasons[day] = f"{path} of this day failed in this run"
@@ -75,10 +122,6 @@ def unready_days(table: LakeTable, days: Iterable[str], lookback: int = 0) -> di
             span = absent[0] if len(absent) == 1 else f"{absent[0]} to {absent[-1]}"
             reasons[day] = f"{path} was never computed for {span}; materialize it first"
     return reasons
-
-
-def _days_before(day: str, count: int) -> str:
-    return (date.fromisoformat(day) - timedelta(days=count)).isoformat()
 
 
 def add_settings(connection: Connection, settings: Settings, days: Sequence[str]) -> None:

@@ -23,8 +23,15 @@ if TYPE_CHECKING:
 DAYS = 731
 STATUSES = ("completed", "pending", "failed", "refunded", "other")
 AGES = (0, 1, 3, 7)
+
+
+def cents(money: str) -> str:
+    """Return money in whole cents; a DECIMAL(18,2) alone would overflow, and a BIGINT too."""
+    return f"CAST(CAST({money} AS DECIMAL(38, 2)) * 100 AS HUGEINT)"
+
+
 _DAILY = {
-    "total_revenue": "CAST(total_revenue * 100 AS BIGINT)",
+    "total_revenue": cents("total_revenue"),
     "total_orders": "total_orders",
     "void_orders": "void_orders",
     "total_customers": "total_customers",
@@ -201,13 +208,13 @@ class _Collector:
         query = f"SELECT * FROM metrics.payment_status WHERE status = '{status}'"
         return {
             "payments": self._counts(query, "payments", "completed_payments"),
-            "amount": self._counts(query, "CAST(amount * 100 AS BIGINT)", "completed_payments"),
+            "amount": self._counts(query, cents("amount"), "completed_payments"),
         }
 
     def _own(self, metric: OwnMetric) -> dict[str, Any]:
         column = f'"{metric.column}"'
         if metric.unit == "money":
-            column = f"CAST({column} * 100 AS BIGINT)"
+            column = cents(column)
         query = f'SELECT * FROM metrics."{metric.name}"'
         return {
             "name": metric.name,
@@ -222,10 +229,10 @@ class _Collector:
 
     def _ranges(self) -> dict[str, Any]:
         rows = self._connection.execute(
-            """
+            f"""
             SELECT
                 range, comparison, region, first_day, last_day,
-                greatest(revenue_days, order_days), CAST(total_revenue * 100 AS BIGINT),
+                greatest(revenue_days, order_days), {cents("total_revenue")},
                 total_orders, total_customers, average_order_value * 100, customer_retention_rate
             FROM marts.kpi_ranges
             """
@@ -297,12 +304,10 @@ class _Collector:
         recent = f"{query} WHERE date > DATE '{last}'"  # what came of older ones is settled
         return {
             "orders": self._grid(recent, "orders"),
-            "ordered": self._grid(recent, "CAST(ordered_amount * 100 AS BIGINT)"),
-            "received": self._grid(recent, "CAST(received_amount * 100 AS BIGINT)"),
+            "ordered": self._grid(recent, cents("ordered_amount")),
+            "received": self._grid(recent, cents("received_amount")),
             "within": {
-                str(age): self._grid(
-                    recent, f"CAST(received_amount_within_{age}_days * 100 AS BIGINT)"
-                )
+                str(age): self._grid(recent, cents(f"received_amount_within_{age}_days"))
                 for age in AGES
             },
         }

@@ -186,10 +186,16 @@ def add_table(connection: Connection, name: str, rows: pa.Table) -> None:
     connection.unregister("incoming")
 
 
-def create_result(connection: Connection, dataset: Dataset, query: str, *, table: str) -> None:
+def create_result(
+    connection: Connection, dataset: Dataset, query: str, *, table: str
+) -> dict[str, str]:
     """Store a query's rows in the declared columns and types, and `date`.
 
+    Returns:
+        ISO day -> why it is bad: it has values that their declared types do not hold.
+
     Raises:
+        DataError: A value is one that the query cannot compute with.
         EngineError: The query does not run, or gives no such column.
         LakeError: A file that it reads is damaged.
     """
@@ -203,17 +209,47 @@ def create_result(connection: Connection, dataset: Dataset, query: str, *, table
                     hint="Correct the SQL file or the declaration.",
                 )
         ids = {name: _ID_CASTS.get(kind, kind) for name, kind in kinds.items()}
-        columns = ", ".join(
-            # A sum too large for its type is for the audit of its day, not for all days.
-            f"{'TRY_CAST' if c.type is Type.MONEY and c.required else 'CAST'}({quote(c.name)} AS "
-            f"{ids[c.name] if c.type is Type.ID else c.type}) AS {quote(c.name)}"
-            for c in dataset.columns
+        types = {c.name: ids[c.name] if c.type is Type.ID else str(c.type) for c in dataset.columns}
+
+        def create(cast: str) -> None:
+            columns = ", ".join(
+                f"{cast}({quote(n)} AS {t}) AS {quote(n)}" for n, t in types.items()
+            )
+            # Clustered by day, so that writing one day reads little of the others.
+            connection.execute(
+                f"CREATE TABLE {table} AS SELECT {columns}, CAST(date AS DATE) AS date "
+                f"FROM ({query}) ORDER BY date"
+            )
+
+        try:
+            create("CAST")
+        except duckdb.DataError:
+            create("TRY_CAST")
+            return _days_of_misfits(connection, types, query)
+    return {}
+
+
+def _days_of_misfits(
+    connection: Connection, types: Mapping[str, str], query: str
+) -> dict[str, str]:
+    """Return ISO day -> what its values do that are not of their types."""
+    counts = ", ".join(
+        f"count(*) FILTER (WHERE {quote(name)} IS NOT NULL "
+        f"AND TRY_CAST({quote(name)} AS {kind}) IS NULL)"
+        for name, kind in types.items()
+    )
+    found = connection.execute(
+        f"SELECT CAST(CAST(date AS DATE) AS VARCHAR), {counts} FROM ({query}) GROUP BY ALL"
+    ).fetchall()
+    said = {
+        day: "; ".join(
+            f"{count} rows have a {name} that {kind} does not hold"
+            for count, (name, kind) in zip(misfits, types.items(), strict=True)
+            if count
         )
-        # Clustered by day, so that writing one day reads little of the others.
-        connection.execute(
-            f"CREATE TABLE {table} AS SELECT {columns}, CAST(date AS DATE) AS date "
-            f"FROM ({query}) ORDER BY date"
-        )
+        for day, *misfits in found
+    }
+    return {day: reason for day, reason in said.items() if reason}
 
 
 def write_parquet(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import duckdb
 from pyarrow import parquet
 
-from ecom_platform.errors import EngineError, LakeError
+from ecom_platform.errors import DataError, EngineError, LakeError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -29,6 +29,7 @@ def explain_sql_errors(connection: duckdb.DuckDBPyConnection, dataset: Dataset) 
         dataset: What the SQL computes.
 
     Raises:
+        DataError: A value in the data is one that the SQL cannot compute with.
         EngineError: The SQL does not run, or not in the engine's memory.
         LakeError: A file of the lake is damaged.
     """
@@ -48,6 +49,12 @@ def explain_sql_errors(connection: duckdb.DuckDBPyConnection, dataset: Dataset) 
         path = _find_damaged(connection)
         if path:
             raise damaged(path) from error
+        if isinstance(error, (duckdb.DataError, duckdb.InvalidInputException)):
+            raise DataError(
+                f"{dataset.path}: a value in the data cannot be computed with: "
+                f"{_first_line(error)}",
+                hint="Correct the row in the source, or have the SQL file try the cast.",
+            ) from error
         raise EngineError(
             f"{dataset.path}: the SQL does not run: {_first_line(error)}",
             hint="Correct the SQL file or the declaration.",

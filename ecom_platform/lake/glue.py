@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _TYPES = {
     Type.MONEY: "decimal(18,2)",
+    Type.MONEY_SUM: "decimal(38,2)",
     Type.INSTANT: "timestamp",
     Type.DATE: "date",
     Type.TEXT: "string",

@@ -156,9 +156,9 @@ class LakeIOManager(dg.IOManager):
                     hint="Make all values of a column of one type.",
                 ) from error
             connection.register("frame", frame)
-            create_result(connection, dataset, "SELECT * FROM frame", table="result")
+            misfits = create_result(connection, dataset, "SELECT * FROM frame", table="result")
             undo.pop_all()
-        return Rows(connection, "result", unready)
+        return Rows(connection, "result", misfits | unready)
 
 
 def _days_that_need(context: dg.InputContext, missing: Iterable[str]) -> dict[str, str]:

@@ -5,11 +5,12 @@ How days are published is in `publish.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ecom_platform.datasets import Dataset
     from ecom_platform.engines.duckdb import Connection, Partitions
@@ -92,6 +93,21 @@ class LakeTable:
     failed: Mapping[str, str]
     lake: Lake
 
+    def around(self, days: Sequence[str], lookback: int) -> LakeTable:
+        """Return the part of it that some days, in order, are computed from.
+
+        Args:
+            days: ISO.
+            lookback: How many days before a day are read with it.
+        """
+        first, last = (days_before(days[0], lookback), days[-1]) if days else ("", "")
+        return replace(self, days=tuple(day for day in self.days if first <= day <= last))
+
     def partitions(self) -> Partitions:
         """Return the files of the days that exist, downloaded where the lake is remote."""
         return self.lake.fetch(self.dataset, self.days)
+
+
+def days_before(day: str, count: int) -> str:
+    """Return the ISO day so many days before another."""
+    return (date.fromisoformat(day) - timedelta(days=count)).isoformat()

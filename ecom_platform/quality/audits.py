@@ -147,8 +147,7 @@ def _contracts(dataset: Dataset, calendar: Calendar) -> Iterator[tuple[str, str]
     for column in dataset.columns:
         name = quote(column.name)
         if column.required or column.name in dataset.key:
-            beyond = ", or one too large" if column.type is Type.MONEY else ""
-            yield f"{name} IS NULL", f"have no {column.name}{beyond}"
+            yield f"{name} IS NULL", f"have no {column.name}"
         if column.accepted:
             words = ", ".join(text(word) for word in column.accepted)
             yield (

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Decimal, localcontext
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
     from datetime import date, datetime
-    from decimal import Decimal
     from pathlib import Path
 
     #: Table -> day -> fingerprint: a text that is another one when the rows are others.
@@ -29,6 +29,24 @@ CLOCKS_DIFFER = timedelta(hours=1)
 
 #: The column that carries a row's money, for reconciliation.
 AMOUNT_COLUMN = {"orders": "total_amount", "payments": "amount"}
+#: What is a number in a text.
+NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,2})?"
+_CENT = Decimal("0.01")
+
+
+def add_exactly(plain: Decimal | None, texts: Mapping[str, int] | None) -> Decimal:
+    """Add up numbers of any size; return the sum with cents, or with all its digits.
+
+    Args:
+        plain: A sum.
+        texts: Numbers as text -> how often each is there.
+    """
+    with localcontext(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN):
+        total = sum(
+            (Decimal(text) * count for text, count in (texts or {}).items()), plain or Decimal(0)
+        )
+        cents = total.quantize(_CENT)
+        return cents if cents == total else total.normalize()
 
 
 @dataclass(frozen=True)

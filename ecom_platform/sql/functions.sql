@@ -11,17 +11,18 @@ create macro clean_region(value) as case
 end;
 
 -- The amount that a text says, rounded half up; NULL where it says none, or one too large.
+-- No guard keeps a value from a cast: a query may cast before it asks. So all of them only try.
 create macro clean_amount(value) as case
     -- Twelve decimals decide the rounding; a cast of more would round twice.
-    when regexp_full_match(trimmed(value), '[+-]?([0-9]{1,17}[.]?[0-9]*|[.][0-9]+)')
+    when regexp_full_match(trimmed(value), '[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)')
         then try_cast(
-            cast(
+            try_cast(
                 regexp_extract(trimmed(value), '[+-]?[0-9]*[.]?[0-9]{0,12}') as decimal(38, 12)
             ) as decimal(18, 2)
         )
     when
         regexp_full_match(
-            trimmed(value), '[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,2})?'
+            trimmed(value), '[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)[eE][+-]?[0-9]{1,2}'
         )
         then try_cast(try_cast(trimmed(value) as decimal(38, 20)) as decimal(18, 2))
 end;

@@ -226,7 +226,7 @@ def test_a_day_whose_sum_is_too_large_is_failed_alone(
     platform = Platform(settings_of(shop), instance)
     failures = platform.failures(platform.run(FIRST, FIRST + timedelta(days=1)))
     assert (
-        "2024-01-01: 2 rows have no total_revenue, or one too large"
+        "2024-01-01: 2 rows have a total_revenue that DECIMAL(18,2) does not hold"
         in failures["metrics__total_revenue"]
     )
     assert platform.statuses("metrics/total_revenue", FIRST, FIRST + timedelta(days=1)) == {

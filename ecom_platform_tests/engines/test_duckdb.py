@@ -263,10 +263,6 @@ def test_a_result_without_a_declared_column_is_refused(
     [
         ("SELEC 1", "Parser Error"),
         ("SELECT * FROM metrics.nothing", "nothing does not exist"),
-        (
-            "SELECT 1 AS id, 'x' AS share, 2 AS amount, DATE '2024-01-01' AS date",
-            "Could not convert string 'x' to DOUBLE",
-        ),
     ],
 )
 def test_sql_that_does_not_run_is_named_with_its_reason(
@@ -277,3 +273,14 @@ def test_sql_that_does_not_run_is_named_with_its_reason(
     assert error.value.message.startswith("metrics/things: the SQL does not run: ")
     assert problem in error.value.message
     assert error.value.hint == "Correct the SQL file or the declaration."
+
+
+def test_a_value_that_its_type_does_not_hold_is_of_its_day_alone(connection: Connection) -> None:
+    query = (
+        "SELECT * FROM (VALUES (1, '0.5', 2, DATE '2024-01-01'), (2, 'x', 2, DATE '2024-01-02'), "
+        "(3, '0.5', 1e17, DATE '2024-01-03')) AS found(id, share, amount, date)"
+    )
+    assert create_result(connection, THINGS, query, table="result") == {
+        "2024-01-02": "1 rows have a share that DOUBLE does not hold",
+        "2024-01-03": "1 rows have a amount that DECIMAL(18,2) does not hold",
+    }

@@ -2,7 +2,7 @@
 {% macro sums_of_days() -%}
     count(total_revenue) as revenue_days,
         count(total_orders) as order_days,
-        cast(sum(total_revenue) as decimal(18, 2)) as total_revenue,
+        cast(sum(total_revenue) as decimal(38, 2)) as total_revenue,
         cast(sum(total_orders) as bigint) as total_orders,
         cast(sum(void_orders) as bigint) as void_orders,
         -- Of the days with both: revenue of a day without orders would be nobody's.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING
 
-from ecom_platform.sources.base import NO_ROWS, Totals
+from ecom_platform.sources.base import NO_ROWS, Totals, add_exactly
 from ecom_platform.sources.files.database import execute
 
 if TYPE_CHECKING:
@@ -17,10 +16,6 @@ if TYPE_CHECKING:
     #: Day -> its totals and its fingerprint, of days that have rows.
     Days = dict[date, tuple[Totals, str]]
 
-_CENT = Decimal("0.01")
-#: Digits enough to add up any texts that `FileSql.totals` calls numbers.
-_PRECISION = 400
-
 
 def read_days(db: duckdb.DuckDBPyConnection, query: str, *, has_money: bool) -> Days:
     """Return what `FileSql.totals` asks for.
@@ -29,7 +24,10 @@ def read_days(db: duckdb.DuckDBPyConnection, query: str, *, has_money: bool) -> 
     order they are, and another one when a row is there twice.
     """
     return {
-        day: (Totals(rows, _add(plain, others) if has_money else None), f"{rows}:{content:x}")
+        day: (
+            Totals(rows, add_exactly(plain, others) if has_money else None),
+            f"{rows}:{content:x}",
+        )
         for day, rows, plain, others, content in execute(db, query)
     }
 
@@ -37,14 +35,3 @@ def read_days(db: duckdb.DuckDBPyConnection, query: str, *, has_money: bool) -> 
 def fingerprints_of(days: Days, wanted: Iterable[date]) -> dict[date, str]:
     """Return the fingerprint of each day that is wanted, be it without rows."""
     return {day: days[day][1] if day in days else NO_ROWS for day in wanted}
-
-
-def _add(plain: Decimal | None, others: dict[str, int] | None) -> Decimal:
-    """Add numbers exactly; return them with cents, or with all their digits."""
-    with localcontext(prec=_PRECISION):
-        total = sum(
-            (Decimal(text) * count for text, count in (others or {}).items()),
-            plain or Decimal(0),
-        )
-        cents = total.quantize(_CENT)
-        return cents if cents == total else total.normalize()

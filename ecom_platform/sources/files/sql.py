@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ecom_platform.datasets import RAW, Type
 from ecom_platform.settings import SOURCE_COLUMNS
-from ecom_platform.sources.base import AMOUNT_COLUMN
+from ecom_platform.sources.base import AMOUNT_COLUMN, NUMBER
 from ecom_platform.sources.timezones import offset_at, offset_of_wall_time
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ _YEARS = "BETWEEN -62135596800000000 AND 253402300799999999"
 #: From the first directive of a strptime pattern that is not of a date, with what leads to it.
 _CLOCK = re.compile(r"[\s,T]*%[HIMSfpzZ].*", re.DOTALL)
 
-#: Numbers, and among them those whose sum DECIMAL(38,18) holds.
-_NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,2})?"
+#: Those among numbers whose sum DECIMAL(38,18) holds.
 _SUMMABLE = "[+-]?[0-9]{1,12}([.][0-9]{1,18})?"
 
 
@@ -107,10 +106,8 @@ class FileSql:
             integers: The id columns that are BIGINT; all others are text.
         """
         values = self._own_values(table) | _LOOKED_UP.get(table, {})
-        columns = [
-            f"{f'CAST({values[name]} AS BIGINT)' if name in integers else values[name]} AS {name}"
-            for name in (column.name for column in DATASETS[table].columns)
-        ]
+        values |= {name: f"TRY_CAST({values[name]} AS BIGINT)" for name in integers}
+        columns = [f"{values[column.name]} AS {column.name}" for column in DATASETS[table].columns]
         return (
             f"SELECT {', '.join(columns)}, "
             f"{self._day(table, has_parents=parents is not None)} AS date "
@@ -157,7 +154,7 @@ class FileSql:
         return (
             f"SELECT {self._day(table, has_parents=parents is not None)} AS date, count(*), "
             f"sum(TRY_CAST({amount} AS DECIMAL(38,18))) FILTER (WHERE {summable}), "
-            f"histogram({amount}) FILTER (WHERE {_is(amount, _NUMBER)} AND NOT {summable}), "
+            f"histogram({amount}) FILTER (WHERE {_is(amount, NUMBER)} AND NOT {summable}), "
             f"sum(CAST(md5_number_lower(CAST({row} AS VARCHAR)) AS HUGEINT)) "
             f"FROM {self._source(table, files, parents)} GROUP BY ALL"
         )
@@ -170,7 +167,7 @@ class FileSql:
             match DATASETS[table].column(name).type:
                 case Type.MONEY:
                     is_money = _is(text, _MONEY)
-                    values[name] = f"CASE WHEN {is_money} THEN CAST({text} AS {Type.MONEY}) END"
+                    values[name] = f"CASE WHEN {is_money} THEN TRY_CAST({text} AS {Type.MONEY}) END"
                     unreadable = f"NOT {is_money}"
                 case Type.INSTANT:
                     values[name] = "make_timestamptz(texts.instant)"

@@ -25,7 +25,7 @@ orders as (
         date,
         case when grouping(region) = 1 then 'all' else region end as region,
         count(*) as orders,
-        cast(sum(total_amount) as decimal(18, 2)) as ordered_amount,
+        cast(sum(total_amount) as decimal(38, 2)) as ordered_amount,
         count(*) - count(total_amount) as orders_without_amount,
         count(*) filter (where outcome = 'paid') as paid_orders,
         count(*) filter (where outcome = 'pending') as pending_orders,
@@ -33,11 +33,11 @@ orders as (
         count(*) filter (where outcome = 'refunded') as refunded_orders,
         count(*) filter (where outcome = 'other') as other_orders,
         count(*) filter (where outcome = 'unpaid') as unpaid_orders,
-        cast(sum(received_amount) as decimal(18, 2)) as received_amount,
-        cast(sum(received_within_0) as decimal(18, 2)) as received_within_0,
-        cast(sum(received_within_1) as decimal(18, 2)) as received_within_1,
-        cast(sum(received_within_3) as decimal(18, 2)) as received_within_3,
-        cast(sum(received_within_7) as decimal(18, 2)) as received_within_7
+        cast(sum(received_amount) as decimal(38, 2)) as received_amount,
+        cast(sum(received_within_0) as decimal(38, 2)) as received_within_0,
+        cast(sum(received_within_1) as decimal(38, 2)) as received_within_1,
+        cast(sum(received_within_3) as decimal(38, 2)) as received_within_3,
+        cast(sum(received_within_7) as decimal(38, 2)) as received_within_7
     from {{ ref('int_order_payments') }}
     group by grouping sets ((date, region), (date))
 
