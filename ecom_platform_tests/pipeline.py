@@ -12,6 +12,7 @@ from graphlib import TopologicalSorter
 from inspect import isgenerator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -96,7 +97,11 @@ class Pipeline:
             engine = Engine(self.settings, scratch, [Path(self.settings.lake).absolute()])
             source = RunSnapshot(open_source(self.settings), scratch)
             with dg.build_asset_context(
-                resources={"engine": engine, "lake": None, "source": source},
+                resources={
+                    "engine": engine,
+                    "lake": SimpleNamespace(lake=lake),
+                    "source": source,
+                },
                 partition_key_range=dg.PartitionKeyRange(days[0], days[-1]),
                 instance=self.instance,
             ) as context:

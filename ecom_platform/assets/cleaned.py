@@ -3,7 +3,8 @@
 Of every day: raw rows = cleaned + quarantined + exact duplicates, asserted in each run.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -21,8 +22,12 @@ from ecom_platform.engines.duckdb import (
 )
 from ecom_platform.engines.explain import explain_sql_errors
 from ecom_platform.lake.failures import explain_errors
+from ecom_platform.lake.fingerprints import UNDATED_FACT
 from ecom_platform.lake.tables import LakeTable, Rows
 from ecom_platform.settings import Settings
+
+#: The fact of a day that tells reason -> how many of its rows are quarantined for it, as JSON.
+REASONS = "quarantine_reasons"
 
 
 def build_cleaned_assets(
@@ -125,16 +130,13 @@ def _clean_days(
         "INNER JOIN decided USING (row_id) WHERE decided.reject_reason IS NOT NULL",
         table="rejected",
     )
-    facts: dict[str, dict[str, int | float | str]] = {}
-    undated = _undated(connection, rows.dataset, cleaned)
-    for day, counts in _count(connection, rows.dataset).items():
-        facts[day] = dict(counts)
-        if _too_many(counts, undated.get(day, 0), engine.settings):
-            bad_days[day] = (
-                f"{counts['quarantined_rows']} of {counts['raw_rows']} rows would be quarantined, "
-                f"more than ECOM_QUARANTINE_MAX_SHARE={engine.settings.quarantine_max_share:g}: "
-                f"{_reasons(connection, day)}"
-            )
+    counts = _count(connection, rows.dataset)
+    reasons = _reasons(connection)
+    facts: dict[str, dict[str, int | float | str]] = {
+        day: {**found, **({REASONS: json.dumps(reasons[day])} if day in reasons else {})}
+        for day, found in counts.items()
+    }
+    bad_days |= _days_of_too_many(rows, counts, reasons, engine.settings)
     for day, count in _undecided(connection, rows.dataset).items():
         bad_days[day] = f"the cleaning SQL loses or repeats {count} rows"
     return Rows(connection, "accepted", bad_days, facts, beside={quarantine: "rejected"})
@@ -175,36 +177,66 @@ def _count(connection: Connection, raw: Dataset) -> dict[str, dict[str, int]]:
     return {day: dict(zip(names, counts, strict=True)) for day, *counts in found}
 
 
-def _reasons(connection: Connection, day: str) -> str:
+def _reasons(connection: Connection) -> dict[str, dict[str, int]]:
+    """Return day -> reason -> rows rejected for it, the most frequent first."""
     found = connection.execute(
-        "SELECT reject_reason, count(*) FROM rejected WHERE date = ? GROUP BY 1 ORDER BY 2 DESC, 1",
-        [day],
+        "SELECT CAST(date AS VARCHAR), reject_reason, count(*) FROM rejected "
+        "GROUP BY ALL ORDER BY 1, 3 DESC, 2"
     ).fetchall()
-    return ", ".join(f"{reason} ({rows})" for reason, rows in found)
+    reasons: dict[str, dict[str, int]] = {}
+    for day, reason, count in found:
+        reasons.setdefault(day, {})[reason] = count
+    return reasons
 
 
-def _undated(connection: Connection, raw: Dataset, cleaned: Dataset) -> dict[str, int]:
-    """Count the rejected rows of each day that are filed under it for want of a day."""
-    found = connection.execute(
-        f"SELECT CAST(date AS VARCHAR), count(*) FROM decided INNER JOIN raw.{raw.name} AS source "
-        f"USING (row_id, date) WHERE decided.reject_reason IS NOT NULL "
-        f"AND source.{quote(cleaned.dated_by)} IS NULL GROUP BY date"
-    ).fetchall()
-    return dict(found)
+def _days_of_too_many(
+    rows: LakeTable,
+    counts: Mapping[str, Mapping[str, int]],
+    reasons: Mapping[str, Mapping[str, int]],
+    settings: Settings,
+) -> dict[str, str]:
+    """Return day -> why, of the days of which more rows are rejected than may be.
 
-
-def _too_many(counts: dict[str, int], undated: int, settings: Settings) -> bool:
-    """Say whether more rows of a day are rejected than may be.
-
-    Rows without a day are filed under the first, and are of all days: they count for as much.
+    Each is judged by itself, and then all the others together: days of a few rows, each of them
+    bad, are no good days. Rows without a day, filed under the first, were judged when they were
+    read, and are of no day here.
     """
-    calendar = settings.calendar
-    days = (calendar.last_closed() - calendar.start).days + 1
-    elsewhere = undated * (1 - 1 / max(days, 1))
-    rejected = counts["quarantined_rows"] - elsewhere
-    return rejected > settings.quarantine_min_rows and rejected > settings.quarantine_max_share * (
-        counts["raw_rows"] - elsewhere
+    start = settings.calendar.start.isoformat()
+    undated = {
+        day: int(facts.get(UNDATED_FACT, 0))
+        for day, facts in rows.lake.facts(rows.dataset, {start} & counts.keys()).items()
+    }
+    rejected, whole = (
+        {day: found[name] - undated.get(day, 0) for day, found in counts.items()}
+        for name in ("quarantined_rows", "raw_rows")
     )
+
+    def too_many(days: Collection[str]) -> bool:
+        bad = sum(rejected[day] for day in days)
+        share = settings.quarantine_max_share * sum(whole[day] for day in days)
+        return bad > settings.quarantine_min_rows and bad > share
+
+    limit = f"more than ECOM_QUARANTINE_MAX_SHARE={settings.quarantine_max_share:g}"
+    bad_days = {
+        day: f"{found['quarantined_rows']} of {found['raw_rows']} rows would be quarantined, "
+        f"{limit}: {_listed(reasons[day])}"
+        for day, found in counts.items()
+        if too_many([day])
+    }
+    others = [day for day in counts if day not in bad_days]
+    if too_many(others):
+        together = f"{sum(rejected[day] for day in others)} of the run's "
+        together += f"{sum(whole[day] for day in others)} rows would be quarantined, {limit}; "
+        bad_days |= {
+            day: f"{together}of this day {_listed(reasons[day])}"
+            for day in others
+            if rejected[day] > 0
+        }
+    return bad_days
+
+
+def _listed(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} ({rows})" for reason, rows in reasons.items())
 
 
 def _undecided(connection: Connection, raw: Dataset) -> dict[str, int]:

@@ -1,19 +1,21 @@
 """The raw assets: days of the source's tables, as they were in one consistent snapshot."""
 
+from collections.abc import Mapping
 from datetime import date
 
 import dagster as dg
 
 from ecom_platform.assets import describe
 from ecom_platform.assets.steps import add_email_key
+from ecom_platform.assets.undated import days_without_their_rows
 from ecom_platform.datasets import RAW, Column, Dataset, Type
 from ecom_platform.engines.duckdb import Engine, create_result, quote, text
 from ecom_platform.lake.failures import explain_errors
-from ecom_platform.lake.fingerprints import SOURCE_FINGERPRINT
+from ecom_platform.lake.fingerprints import SOURCE_FINGERPRINT, UNDATED_ROWS
 from ecom_platform.lake.tables import Rows
 from ecom_platform.privacy import EMAIL_PATTERN
 from ecom_platform.settings import Settings
-from ecom_platform.sources.base import Extraction, Totals
+from ecom_platform.sources.base import Extraction, TableState, Totals
 from ecom_platform.sources.run_snapshot import RunSnapshot
 
 
@@ -33,7 +35,7 @@ def _build(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
         partitions_def=settings.calendar.partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
         io_manager_key="lake",
-        required_resource_keys={"engine", "source"},
+        required_resource_keys={"engine", "lake", "source"},
         # The three tables first, so that the source's snapshot is released early.
         op_tags={"dagster/priority": "1"},
         # So that an instance can limit how many runs read the shop's database at once.
@@ -48,13 +50,28 @@ def _build(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
             extraction = source.extract(
                 dataset.name, date.fromisoformat(first), date.fromisoformat(last)
             )
-            is_empty = source.state(dataset.name).is_empty
-            return _as_rows(engine, dataset, extraction, is_empty=is_empty)
+            state = source.state(dataset.name)
+            bad_days = extraction.bad_days | days_without_their_rows(
+                settings,
+                context.resources.lake.lake,
+                dataset,
+                context.partition_keys,
+                extraction,
+                state.undated,
+                engine.scratch,
+            )
+            return _as_rows(engine, dataset, extraction, state, bad_days)
 
     return extract
 
 
-def _as_rows(engine: Engine, dataset: Dataset, extraction: Extraction, *, is_empty: bool) -> Rows:
+def _as_rows(
+    engine: Engine,
+    dataset: Dataset,
+    extraction: Extraction,
+    state: TableState,
+    bad_days: Mapping[str, str],
+) -> Rows:
     connection = engine.connect()
     if extraction.files:
         files = ", ".join(text(str(file)) for file in extraction.files)
@@ -75,9 +92,10 @@ def _as_rows(engine: Engine, dataset: Dataset, extraction: Extraction, *, is_emp
     facts = {day.isoformat(): _facts(totals) for day, totals in extraction.totals.items()}
     for day, fingerprint in extraction.fingerprints.items():
         facts.setdefault(day.isoformat(), {})[SOURCE_FINGERPRINT] = fingerprint
-    return Rows(
-        connection, "result", misfits | extraction.bad_days, facts, source_is_empty=is_empty
-    )
+    start = engine.settings.start_date.isoformat()
+    if start in facts and state.undated.rows:
+        facts[start][UNDATED_ROWS] = state.undated.rows
+    return Rows(connection, "result", misfits | bad_days, facts, source_is_empty=state.is_empty)
 
 
 def _without_addresses(column: Column) -> str:

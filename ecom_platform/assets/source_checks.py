@@ -26,8 +26,11 @@ _LESS_THAN_A_CENT = Decimal("0.005")
 
 MATCHES_SOURCE = "matches_source"
 SAME_COLUMNS, NO_FUTURE = "columns_are_the_same", "nothing_is_of_the_future"
+NO_PAST = "nothing_is_before_the_start"
 _SAME_QUESTION = "Has the source's table the columns, of the types, that it had before?"
 _FUTURE_QUESTION = "Is no row of the source's table of the future, where no day will ever hold it?"
+
+_PAST_QUESTION = "Is no row of the source's table before ECOM_START_DATE, where nothing is read?"
 
 
 def build_source_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
@@ -76,7 +79,11 @@ def _build_reconciliation(raw: Dataset, settings: Settings) -> dg.AssetChecksDef
 
 
 def _build_state(raw: Dataset, settings: Settings) -> dg.AssetChecksDefinition:
-    questions = {SAME_COLUMNS: _SAME_QUESTION, NO_FUTURE: _FUTURE_QUESTION}
+    questions = {
+        SAME_COLUMNS: _SAME_QUESTION,
+        NO_FUTURE: _FUTURE_QUESTION,
+        NO_PAST: _PAST_QUESTION,
+    }
 
     @dg.multi_asset_check(
         name=f"check_source_{raw.name}",
@@ -110,6 +117,11 @@ def _build_state(raw: Dataset, settings: Settings) -> dg.AssetChecksDefinition:
             if state.future_rows:
                 facts["latest"] = state.latest
             yield _result(raw, NO_FUTURE, passed=not state.future_rows, facts=facts)
+        if NO_PAST in selected:
+            facts = {"broken": state.early_rows}
+            if state.early_rows:
+                facts["earliest"] = state.earliest
+            yield _result(raw, NO_PAST, passed=not state.early_rows, facts=facts)
         if SAME_COLUMNS in selected:
             changed = differences(before, state.columns) if before and state.columns else {}
             facts = changed or {"columns": len(state.columns)}

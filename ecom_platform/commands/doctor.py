@@ -80,7 +80,8 @@ def _source(settings: Settings) -> Iterator[Finding]:
     from ecom_platform.sources import open_source
 
     for line in open_source(settings).check():
-        mark = NOTE if line.lower().startswith("warning") else OK
+        word = line.split(",")[0]
+        mark = {"Warning": NOTE, "Wrong": WRONG}.get(word, OK)
         yield Finding(mark, "source", line)
 
 

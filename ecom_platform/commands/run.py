@@ -18,6 +18,7 @@ from ecom_platform.automation.jobs import DAILY_REFRESH
 from ecom_platform.commands.conclusion import print_conclusion
 from ecom_platform.commands.outcome import INVOCATION_TAG, read_outcome
 from ecom_platform.commands.progress import progress, terminal
+from ecom_platform.commands.quarantined import print_rows_set_aside
 from ecom_platform.errors import EcomError
 from ecom_platform.lake.breaker import ACCEPT_LOSS_TAG, ACCEPTED
 
@@ -135,4 +136,5 @@ def execute_range(
             result = dg.execute_job(
                 job, instance, run_config=quiet, tags=tags, raise_on_error=False
             )
+        print_rows_set_aside(instance, result.run_id, console)
         return read_outcome(instance, result.run_id, success=result.success)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 SOURCE_FINGERPRINT = "source_fingerprint"
 #: Where the object of the day carries it.
 SOURCE_FACT = "ecom-source"
+#: Likewise how many of its rows are filed under it for want of a day.
+UNDATED_ROWS, UNDATED_FACT = "undated_rows", "ecom-undated"
 
 #: Objects asked about at once.
 READERS = 32
@@ -23,8 +25,8 @@ READERS = 32
 
 def origin_facts(code: str, facts: Mapping[str, int | float | str]) -> dict[str, str]:
     """Return what an object says of its origin: the code, and the source's rows where known."""
-    fingerprint = facts.get(SOURCE_FINGERPRINT)
-    return {"ecom-code": code, **({SOURCE_FACT: str(fingerprint)} if fingerprint else {})}
+    kept = {SOURCE_FACT: facts.get(SOURCE_FINGERPRINT), UNDATED_FACT: facts.get(UNDATED_ROWS)}
+    return {"ecom-code": code, **{name: str(fact) for name, fact in kept.items() if fact}}
 
 
 def recorded_fingerprints(

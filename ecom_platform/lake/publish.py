@@ -117,6 +117,20 @@ class Lake:
             if stored and "ecom-nulls" in stored.metadata  # a damaged one has no facts
         }
 
+    def published(self, dataset: Dataset) -> set[str]:
+        """Return the days of a dataset that exist."""
+        before, after = dataset.object_path("|").split("|")
+        paths = self._storage.etags(dataset.path)
+        days = {path.removeprefix(before).removesuffix(after) for path in paths}
+        return {day for day in days if dataset.object_path(day) in paths}
+
+    def facts(self, dataset: Dataset, days: Iterable[str]) -> dict[str, Mapping[str, str]]:
+        """Return day -> what its object says of itself, of days that exist."""
+        wanted = sorted(self.published(dataset).intersection(days))
+        with ThreadPoolExecutor(READERS) as pool:
+            found = list(pool.map(self._storage.stat, map(dataset.object_path, wanted)))
+        return {day: stored.metadata for day, stored in zip(wanted, found, strict=True) if stored}
+
     def fine(self, asset: str, days: Iterable[date]) -> list[Fine]:
         """Return what people said of some days of an asset (`layer/name`): these were fine."""
         return read_fine(self._storage, asset, days, self._scratch)
@@ -139,10 +153,7 @@ class Lake:
 
     def everything(self, dataset: Dataset) -> Partitions:
         """Return the files of every day of a dataset, downloaded where the lake is remote."""
-        before, after = dataset.object_path("|").split("|")
-        paths = self._storage.etags(dataset.path)
-        days = (path.removeprefix(before).removesuffix(after) for path in sorted(paths))
-        return self.fetch(dataset, [day for day in days if dataset.object_path(day) in paths])
+        return self.fetch(dataset, sorted(self.published(dataset)))
 
     def single(self, dataset: Dataset) -> Path | None:
         """Return the file of a dataset that is one object; None where it was never made."""

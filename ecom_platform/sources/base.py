@@ -64,6 +64,28 @@ class Totals:
 
 
 @dataclass(frozen=True)
+class Undated:
+    """Rows that are filed under the first day because nothing else says which is theirs.
+
+    Of a payment that is not paid yet, its order has none. Rows in day folders have a day.
+
+    Args:
+        rows: Number of rows.
+        example: What one has for a time, as text without addresses; empty where that is NULL.
+        advice: What would make such rows readable, as a sentence.
+    """
+
+    rows: int = 0
+    example: str = ""
+    advice: str = ""
+
+    def __str__(self) -> str:
+        """Return them as the end of a sentence, with the advice after it."""
+        like = f", such as `{self.example}`" if self.example else ""
+        return f"{self.rows:,}{like}. {self.advice}"
+
+
+@dataclass(frozen=True)
 class TableState:
     """What a table is like now, whatever the day.
 
@@ -74,12 +96,19 @@ class TableState:
             is ever made. Of files, rows dated after today.
         latest: The time or day of the latest of these, as text.
         is_empty: Whether it has no row at all; False where that is said day by day, by folders.
+        early_rows: Rows of days before the first one, which are never read. Of a table in day
+            folders, which are not read either, the number of these folders.
+        earliest: The time or day of the earliest of these, as text.
+        undated: Rows without a day of their own.
     """
 
     columns: Mapping[str, str]
     future_rows: int = 0
     latest: str = ""
     is_empty: bool = False
+    early_rows: int = 0
+    earliest: str = ""
+    undated: Undated = field(default_factory=Undated)
 
 
 @dataclass(frozen=True)

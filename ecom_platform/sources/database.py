@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
 from queue import SimpleQueue
@@ -18,14 +18,21 @@ from typing import TYPE_CHECKING, Any
 
 from ecom_platform.calendar import days_between
 from ecom_platform.errors import SourceError, SourceTooSlowError, SourceUnavailableError
+from ecom_platform.privacy import redact
 from ecom_platform.settings import SOURCE_COLUMNS
-from ecom_platform.sources.base import CLOCKS_DIFFER, NO_ROWS, Extraction, TableState, Totals
+from ecom_platform.sources.base import (
+    CLOCKS_DIFFER,
+    NO_ROWS,
+    Extraction,
+    TableState,
+    Totals,
+    Undated,
+)
 from ecom_platform.sources.shop_queries import ShopQueries
 from ecom_platform.sources.shop_tables import DATASETS, DATED_BY, tables_needed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
-    from datetime import datetime
     from pathlib import Path
 
     import pyarrow as pa
@@ -153,12 +160,23 @@ class DatabaseSnapshot:
 
     def state(self, table: str, now: datetime) -> TableState:
         """Say what a table is like now; see `base.Snapshot`."""
-        query = self._queries(table).after(table, now + CLOCKS_DIFFER)
+        queries, calendar = self._queries(table), self._settings.calendar
         (connection,) = self._session.connections(1)
-        (found,) = connection.rows(query)
-        declared = self._tables[table].declared
+        (ahead,) = connection.rows(queries.after(table, now + CLOCKS_DIFFER))
+        (early,) = connection.rows(queries.before(table, calendar.start_of(calendar.start)))
+        (undated,) = connection.rows(queries.undated(table))
         return TableState(
-            declared, int(found["row_count"]), found["latest"] or "", found["any_row"] == "0"
+            self._tables[table].declared,
+            int(ahead["row_count"]),
+            ahead["latest"] or "",
+            ahead["any_row"] == "0",
+            int(early["row_count"]),
+            early["earliest"] or "",
+            Undated(
+                int(undated["row_count"]),
+                redact(undated["example"] or ""),
+                "Give these rows a time in the source.",
+            ),
         )
 
     def facts(self, table: str) -> list[str]:
@@ -191,6 +209,17 @@ class DatabaseSnapshot:
                 f"{'an order' if table == 'orders' else 'a customer'} takes longer."
             )
         yield from (f"{about} {warning}" for warning in described.warnings)
+        state = self.state(table, datetime.now(UTC))
+        if state.early_rows:
+            yield (
+                f"{about} rows before ECOM_START_DATE={self._settings.start_date}, which are never "
+                f"read: {state.early_rows:,}, from {state.earliest} on."
+            )
+        if state.future_rows:
+            yield f"{about} rows of the future: {state.future_rows:,}, up to {state.latest}."
+        if state.undated.rows:
+            column = self._settings.source_column(table, DATED_BY[table])
+            yield f"{about} rows without a readable {column}: {state.undated}"
 
     def _queries(self, table: str) -> ShopQueries:
         for name in tables_needed(table):

@@ -120,6 +120,43 @@ class ShopQueries:
             f"and {column.sql} > {self._dialect.at(column, instant)}"
         )
 
+    def before(self, table: str, instant: datetime) -> str:
+        """Return the query for the rows dated before an instant: `row_count`, `earliest` as text.
+
+        Customers have none: who signed up before the first day is filed under it.
+        """
+        column, text = self.tables[table][DATED_BY[table]], self._dialect.text
+        dated = f"{self._dialect.readable(column)} and "
+        dated += f"{column.sql} < {self._dialect.at(column, instant)}"
+        if column.type is Type.DATE:
+            dated = "1 = 0"
+        return (
+            f"select {text('count(*)')} as row_count, {text(f'min({column.sql})')} as earliest "
+            f"from {self.tables[table].sql} where {dated}"
+        )
+
+    def undated(self, table: str) -> str:
+        """Return the query for rows without a day of their own: `row_count`, an `example` as text.
+
+        Of payments, those whose order has none either; without an order there is none to miss.
+        """
+        column, text = self.tables[table][DATED_BY[table]], self._dialect.text
+        source, unreadable = self.tables[table].sql, self._dialect.unreadable(column)
+        if table == "customers":
+            unreadable = f"{column.sql} is not null and {unreadable}"
+        if table == "payments":
+            described = self.tables["orders"]
+            theirs, its_id = self._link(table)
+            of_these = f"select {theirs} from {source} where {unreadable}"
+            ordered = self._dialect.unreadable(described["created_at"])
+            source += f" {self._parent_join(table, of_these)}"
+            unreadable += f" and {ordered} and ({column.sql} is not null or {its_id} is not null)"
+        example = f"min({self._dialect.unreadable_text(column)})"
+        return (
+            f"select {text('count(*)')} as row_count, {example} as example "
+            f"from {source} where {unreadable}"
+        )
+
     def span(self, table: str) -> str:
         """Return the query for the `oldest` and `newest` time that dates rows, as text."""
         column = self.tables[table][DATED_BY[table]]

@@ -285,6 +285,7 @@ def test_exact_duplicates_are_dropped_before_anything_is_rejected(
     assert facts == {
         "raw_rows": 6, "cleaned_rows": 2, "quarantined_rows": 1, "duplicate_rows": 3,
         "rounded_rows": 0,
+        "quarantine_reasons": '{"id is missing": 1}',
     }  # fmt: skip
     assert [id_ for (id_,) in rows(settings, "cleaned/orders", "id")] == ["1", "7"]
 
@@ -426,22 +427,15 @@ def test_a_day_with_too_large_a_share_of_bad_rows_fails_and_keeps_its_last_versi
     assert len(rows(settings, "quarantine/orders")) == (6 if published else 0)
 
 
-@pytest.mark.parametrize(
-    ("undated", "dated", "published"),
-    [(60, 20, True), (60, 0, True), (8000, 500, True), (8000, 60, False), (8000, 0, False)],
-)
+@pytest.mark.parametrize(("undated", "published"), [(8000, True), (80000, False)])
 def test_rows_without_a_day_are_of_all_days_and_not_only_of_the_first(
-    shop: Callable[..., Settings],
-    instance: dg.DagsterInstance,
-    undated: int,
-    dated: int,
-    published: bool,
+    shop: Callable[..., Settings], instance: dg.DagsterInstance, undated: int, published: bool
 ) -> None:
     start = datetime.now(UTC).date() - timedelta(days=1000)
-    orders = [row("orders", id=f"{n}", created_at=f"{start} 10:00:00") for n in range(dated)]
+    orders = [row("orders", id=f"{n}", created_at=f"{start} 10:00:00") for n in range(500)]
     orders += [row("orders", id=f"u{n}", created_at="soon") for n in range(undated)]
     failed = Pipeline(shop(orders=orders, start_date=start), instance).run(start, start)
-    assert (f"cleaned/orders {start}" in failed) is not published
+    assert (f"cleaned/orders {start}" not in failed) is published
 
 
 def test_few_bad_rows_never_fail_a_small_day(

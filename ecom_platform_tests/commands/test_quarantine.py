@@ -37,6 +37,7 @@ def shop(lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     source.mkdir()
     (source / "orders.csv").write_text(
         "id,customer_id,total_amount,created_at,status\n1,7,19.90,2024-03-01 10:00:00,done\n"
+        "2,7,19.90,1970-01-01 00:00:00,done\n3,7,19.90,2999-01-01 00:00:00,done\n"
     )
     (source / "customers.csv").write_text(
         "id,email,region,signup_date\n7,ann@example.invalid,north,2024-03-02\n"
@@ -45,7 +46,14 @@ def shop(lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (source / "payments.csv").write_text(PAYMENTS)
     monkeypatch.setenv("ECOM_SOURCE", source.as_uri())
     monkeypatch.setenv("ECOM_EMAIL_HMAC_KEY", "k" * 32)
-    assert ecom("run", *SPAN).code == 0
+    done = ecom("run", *SPAN)
+    assert done.code == 0
+    for line in (
+        "quarantine/payments: 3 rows of 2 days set aside: amount is not an amount (2), paid_at",
+        "raw/orders: 1 row before ECOM_START_DATE, from 1970-01-01 on, in no dataset",
+        "raw/orders: 1 row of the future, up to 2999-01-01, in no dataset yet",
+    ):
+        assert line in done.err
     return source / "payments.csv"
 
 

@@ -31,7 +31,7 @@ SHOP = {
     ),
     "orders": "id,customer_id,total_amount,created_at,status\n"
     + "".join(
-        f"o{day},c{day},10.00,{day} 10:00:00,paid\nx{day},c{day},?,{day} 10:00:00,paid\n"
+        f"o{day},c{day},10.00,{day} 10:00:00,paid\n,c{day},?,{day} 10:00:00,paid\n"
         for day in (DAY, OTHER)
     ),
     "payments": "id,order_id,amount,status,paid_at\n"

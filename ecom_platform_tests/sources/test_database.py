@@ -315,6 +315,10 @@ def test_the_doctor_learns_what_is_there(database: Database) -> None:
             "signup_date date); signup_date from 2020-01-01 to 2020-01-01"
         ),
         (
+            "Warning, table customers: rows without a readable signup_date: 1, such as `infinity`. "
+            "Give these rows a time in the source."
+        ),
+        (
             "payments: table payments, about 1 rows (id bigint, order_id bigint, amount "
             "numeric(12,2), status text, paid_at timestamp with time zone); paid_at is never set"
         ),

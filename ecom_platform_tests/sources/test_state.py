@@ -12,6 +12,7 @@ import pytest
 
 from ecom_platform.settings import Settings
 from ecom_platform.sources import open_source
+from ecom_platform.sources.files.undated import describe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,11 +74,40 @@ def test_who_signs_up_tomorrow_is_of_the_future(shop_database: ShopDatabase) -> 
     assert of_database(shop_database, "customers", timezone="Pacific/Auckland").future_rows == 0
 
 
-def of_files(folder: Path, table: str = "orders") -> TableState:
+def test_rows_before_the_start_and_rows_without_a_day_are_counted(
+    shop_database: ShopDatabase,
+) -> None:
+    shop_database.create(orders_created_at="naive", payments_paid_at="naive")
+    start = date(2024, 3, 1)
+    times = [
+        "0001-01-02 00:00:00",
+        "1970-01-01 00:00:00",
+        "2024-02-29 23:59:59",
+        "2024-03-01",
+        None,
+    ]
+    for number, at in enumerate(times):
+        shop_database.insert("orders", (number, None, 1, at))
+        shop_database.insert("payments", (number, number, 1, "paid", None))
+    shop_database.insert("payments", (90, None, 1, "pending", None))
+    shop_database.insert("payments", (91, 1, 1, "paid", "1970-01-01 00:00:00"))
+    shop_database.insert("customers", (1, "", "north", "1970-01-01"))
+    shop_database.insert("customers", (2, "", "north", None))
+    with shop_database.source(start_date=start).snapshot() as snapshot:
+        found = {table: snapshot.state(table, NOW) for table in HEADERS | {"orders": ""}}
+    counts = {table: (state.early_rows, state.undated.rows) for table, state in found.items()}
+    # A payment whose order has no day has none; one without an order is of the first day.
+    assert counts == {"orders": (3, 1), "payments": (1, 1), "customers": (0, 0)}
+    assert found["orders"].earliest.startswith("0001-01-02")
+
+
+def of_files(folder: Path, table: str = "orders", **options: str) -> TableState:
     for name in ("customers", "payments"):
         if not any(folder.glob(f"{name}*")):
             (folder / f"{name}.csv").write_text(f"{HEADERS[name]}\n")
-    settings = Settings(_env_file=None, source=folder.as_uri(), start_date=date(2024, 3, 1))
+    settings = Settings.model_validate(
+        {"_env_file": None, "source": folder.as_uri(), "start_date": date(2024, 3, 1)} | options
+    )
     with open_source(settings).snapshot() as snapshot:
         return snapshot.state(table, NOW)
 
@@ -88,6 +118,45 @@ def test_a_file_tells_its_columns_and_the_days_that_are_to_come(tmp_path: Path) 
     found = of_files(tmp_path)
     assert found.columns == dict.fromkeys([*HEADER.split(","), "note"], "text")
     assert (found.future_rows, found.latest) == (1, "2024-03-11")
+
+
+def test_rows_of_a_file_before_the_start_and_without_a_day_are_counted(tmp_path: Path) -> None:
+    times = ["0001-01-01", "1970-01-01 00:00:00", "2024-02-29 23:59:59", "2024-03-01", "",
+             "05/13/2024 10:00 x@example.invalid"]  # fmt: skip
+    rows = "".join(f"{n},,1.00,{time},done\n" for n, time in enumerate(times))
+    (tmp_path / "orders.csv").write_text(f"{HEADER}\n{rows}")
+    found = of_files(tmp_path)
+    assert (found.early_rows, found.earliest) == (3, "0001-01-01")
+    assert (found.undated.rows, found.undated.example) == (2, "05/13/2024 10:00 [e-mail]")
+
+
+@pytest.mark.parametrize(
+    ("texts", "advice"),
+    [
+        (["2026-11-20 08:26:00 UTC"], "Set ECOM_SOURCE_TIMESTAMP_FORMAT=%Y-%m-%d %H:%M:%S %Z"),
+        (["01/13/2026 8:26"], "Set ECOM_SOURCE_TIMESTAMP_FORMAT=%m/%d/%Y %H:%M"),
+        (["01/12/2026"], "%m/%d/%Y or, where that is what they mean, %d/%m/%Y"),
+        (["2026-11-20T08:26:00.1234567Z"], "%Y-%m-%dT%H:%M:%S.%n%z"),
+        (["soon", "later", "01/13/2026"], "Write them in ISO 8601, or their strptime pattern"),
+        ([], "Give these rows a time in the source."),
+    ],
+)
+def test_the_form_of_times_tells_the_setting_that_reads_them(texts: list[str], advice: str) -> None:
+    assert advice in describe(3, texts, "", is_parquet=False).advice
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("%Y-%m-%d %H:%M:%S %Z", "2024-03-05 23:30:00 UTC"),
+        ("%Y-%m-%dT%H:%M:%S.%n", "2024-03-05T23:30:00.1234567"),
+        ("%Y-%m-%dT%H:%M:%S.%n%z", "2024-03-05T23:30:00.1234567Z"),
+    ],
+)
+def test_what_the_advice_names_reads_the_times(tmp_path: Path, pattern: str, text: str) -> None:
+    (tmp_path / "orders.csv").write_text(f"{HEADER}\n1,,1.00,{text},done\n")
+    assert of_files(tmp_path).undated.rows == 1
+    assert of_files(tmp_path, source_timestamp_format=pattern).undated.rows == 0
 
 
 def test_day_folders_tell_the_columns_of_the_newest_day_that_is_not_to_come(tmp_path: Path) -> None:

@@ -18,14 +18,15 @@ from ecom_platform.calendar import days_between
 from ecom_platform.errors import SourceError, SourceUnavailableError
 from ecom_platform.privacy import redact
 from ecom_platform.settings import SOURCE_COLUMNS
-from ecom_platform.sources.base import AMOUNT_COLUMN, Extraction, TableState
-from ecom_platform.sources.files.database import connect, copy
+from ecom_platform.sources.base import AMOUNT_COLUMN, Extraction, TableState, Undated
+from ecom_platform.sources.files.database import connect, copy, execute
 from ecom_platform.sources.files.days import fingerprints_of, read_days
 from ecom_platform.sources.files.faults import BrokenFileError
-from ecom_platform.sources.files.layout import Layout, find_layout, unknown_names
+from ecom_platform.sources.files.layout import Layout, find_layout, suffix_of, unknown_names
 from ecom_platform.sources.files.markers import Completeness, look_for_marker
 from ecom_platform.sources.files.sql import PARENT, FileSql, scan, text_schema
 from ecom_platform.sources.files.texts import TextFile, TextFiles, declared_columns
+from ecom_platform.sources.files.undated import describe as describe_undated
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -132,12 +133,16 @@ class FilesSnapshot:
     def state(self, table: str, now: datetime) -> TableState:
         """Say what a table is like now; see `base.Snapshot`. The columns are its newest file's."""
         layout, today = self._layout(table), self._settings.calendar.day_of(now)
+        start, undated = self._settings.start_date, Undated()
         with closing(connect(self._settings, self._scratch)) as db:
             if layout.is_daily:
                 parsed, _ = self._parse_days(layout, [day for day in layout.days if day > today])
                 days = self._days(db, layout, parsed)
+                early = {day: 1 for day in layout.days if day < start}
             else:
-                _, days = self._whole_table(db, table)
+                whole, days = self._whole_table(db, table)
+                early = {day: totals.rows for day, (totals, _) in days.items() if day < start}
+                undated = self._undated(db, layout, whole)
         future = {day: totals.rows for day, (totals, _) in days.items() if day > today}
         files = [file for file, day in layout.dated_files if day is None or day <= today]
         declared: Mapping[str, str] = {}
@@ -148,7 +153,10 @@ class FilesSnapshot:
             declared,
             sum(future.values()),
             str(max(future, default="")),
-            is_empty=not (days or layout.is_daily),
+            not (days or layout.is_daily),
+            sum(early.values()),
+            str(min(early, default="")),
+            undated,
         )
 
     def missing(self, layout: Layout, day: date) -> str:
@@ -231,6 +239,15 @@ class FilesSnapshot:
             copy(db, f"{self._rows(db, table, parsed)} ORDER BY date", target)
             self._whole_tables[table] = target, self._days(db, layout, parsed)
         return self._whole_tables[table]
+
+    def _undated(self, db: duckdb.DuckDBPyConnection, layout: Layout, whole: Path) -> Undated:
+        ((rows, texts),) = execute(db, self._sql.undated(layout.table, whole))
+        return describe_undated(
+            rows,
+            [text for text in texts or () if text],
+            self._settings.source_timestamp_format or "",
+            is_parquet=suffix_of(layout.files[-1].path) == ".parquet" if layout.files else False,
+        )
 
     def _rows(self, db: duckdb.DuckDBPyConnection, table: str, parsed: Sequence[TextFile]) -> str:
         integers = _integers(parsed)

@@ -6,24 +6,27 @@ Rows are read in `snapshot.py`; layouts, formats and SQL have modules of their o
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from ecom_platform.errors import SettingsError, SourceError
+from ecom_platform.privacy import redact
 from ecom_platform.scratch import scratch_folder
 from ecom_platform.settings import SOURCE_COLUMNS
+from ecom_platform.sources.files.database import connect, execute
 from ecom_platform.sources.files.faults import BrokenFileError
-from ecom_platform.sources.files.layout import find_layout
+from ecom_platform.sources.files.layout import find_layout, suffix_of
 from ecom_platform.sources.files.snapshot import FilesSnapshot
-from ecom_platform.sources.files.sql import FileSql
+from ecom_platform.sources.files.sql import DATED_BY, FileSql
 from ecom_platform.sources.files.store import open_store
-from ecom_platform.sources.files.texts import declared_columns
+from ecom_platform.sources.files.texts import declared_columns, sample
+from ecom_platform.sources.files.undated import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
     from ecom_platform.settings import Settings
     from ecom_platform.sources.files.layout import Layout
@@ -71,10 +74,14 @@ class FilesSource:
         _check_settings(self._settings)
         store = self._store()
         top = store.files()
-        return [
-            self._facts(store, find_layout(store, table, self._settings.source_table(table), top))
+        layouts = [
+            find_layout(store, table, self._settings.source_table(table), top)
             for table in SOURCE_COLUMNS
         ]
+        return [
+            line for layout in layouts for line in [self._facts(store, layout),
+                                                    *self._warnings(store, layout)]
+        ]  # fmt: skip
 
     def _store(self) -> FileStore:
         source = self._settings.source
@@ -104,6 +111,42 @@ class FilesSource:
                 ) from error
             facts.append(f"columns checked in {last.path}")
         return f"{layout.table}: {', '.join(facts)}"
+
+    def _warnings(self, store: FileStore, layout: Layout) -> Iterator[str]:
+        """Yield what a look at the newest file says of the times in it, and of early folders."""
+        settings, table = self._settings, layout.table
+        start = settings.start_date
+        early = sorted(day for day in layout.days if day < start)
+        if early:
+            yield (
+                f"Warning, {table}: day folders before ECOM_START_DATE={start}, which are not "
+                f"read: {len(early):,}, from {early[0]} on."
+            )
+        files = [file for file, day in layout.dated_files if day is None or day >= start]
+        if not files:
+            return
+        with scratch_folder() as scratch, closing(connect(settings, scratch)) as db:
+            target = scratch / "sample.parquet"
+            try:
+                rows = sample(settings, store, table, files[-1], target)
+            except BrokenFileError as error:
+                yield f"Warning, {table}: {error.about(files[-1].path)}."
+                return
+            ((count, texts),) = execute(db, FileSql(settings).unreadable(table, [target]))
+            undated = describe(
+                count,
+                texts or (),
+                settings.source_timestamp_format or "",
+                is_parquet=suffix_of(files[-1].path) == ".parquet",
+            )
+        if undated.rows:
+            share = undated.rows / rows
+            word = "Wrong" if share > settings.quarantine_max_share else "Warning"
+            column = settings.source_column(table, DATED_BY[table])
+            yield (
+                f"{word}, {table}: of the first {rows:,} rows of {redact(files[-1].path)}, those "
+                f"without a readable {column}: {undated}"
+            )
 
 
 def _check_settings(settings: Settings) -> None:

@@ -40,7 +40,8 @@ _LOOKED_UP = {
     },
 }
 
-_DATED_BY = {"orders": "created_at", "customers": "signup_date", "payments": "paid_at"}
+#: The column that dates a table's rows.
+DATED_BY = {"orders": "created_at", "customers": "signup_date", "payments": "paid_at"}
 
 _MONEY = "[+-]?0*[0-9]{1,16}([.][0-9]{1,2}0*)?"
 _ISO = (
@@ -52,6 +53,9 @@ _ISO = (
 _YEARS = "BETWEEN -62135596800000000 AND 253402300799999999"
 #: From the first directive of a strptime pattern that is not of a date, with what leads to it.
 _CLOCK = re.compile(r"[\s,T]*%[HIMSfpzZ].*", re.DOTALL)
+
+#: As many of the first and of the last texts tell in which form they are.
+_TEXTS = 100
 
 #: Those among numbers whose sum DECIMAL(38,18) holds.
 _SUMMABLE = "[+-]?[0-9]{1,12}([.][0-9]{1,18})?"
@@ -75,6 +79,13 @@ def scan(files: Iterable[Path]) -> str:
 
 def _is(text: str, pattern: str) -> str:
     return f"regexp_full_match({text}, {literal(pattern)})"
+
+
+def _count_and_texts(text: str, source: str, condition: str) -> str:
+    return (
+        f"SELECT count(*), list_concat(min(text, {_TEXTS}), max(text, {_TEXTS})) "
+        f"FROM (SELECT nullif({text}, '') AS text FROM {source} WHERE {condition})"
+    )
 
 
 class FileSql:
@@ -113,6 +124,28 @@ class FileSql:
             f"{self._day(table, has_parents=parents is not None)} AS date "
             f"FROM {self._source(table, files, parents)}"
         )
+
+    def undated(self, table: str, rows: Path) -> str:
+        """Return a query for the rows without a day of their own, of those that `rows` gave.
+
+        Columns: how many, and some of their texts.
+        """
+        text = f"{DATED_BY[table]}_text"
+        undated = {
+            "orders": "created_at IS NULL",
+            "customers": f"{text} IS NOT NULL",
+            "payments": "paid_at IS NULL AND order_created_at IS NULL "
+            f"AND (order_found OR {text} IS NOT NULL)",
+        }[table]
+        return _count_and_texts(text, scan([rows]), undated)
+
+    def unreadable(self, table: str, files: Iterable[Path]) -> str:
+        """Return a query as `undated`, for the texts of some files, whatever is looked up."""
+        text = DATED_BY[table]
+        undated = "own_day IS NULL"
+        if table != "orders":
+            undated += f" AND coalesce({text}, '') <> ''"
+        return _count_and_texts(text, f"({self._dated(table, files)})", undated)
 
     def lookup(self, table: str, files: Iterable[Path], parents: Path | None) -> str:
         """Return a query for what children look up in a table: one row for each id.
@@ -202,7 +235,7 @@ class FileSql:
 
         Step by step, since the choice of an offset names its argument hundreds of times.
         """
-        dated_by = _DATED_BY[table]
+        dated_by = DATED_BY[table]
         own_day = f"CAST(make_timestamp(instant + ({offset_at(self._zone, 'instant')})) AS DATE)"
         if DATASETS[table].column(dated_by).type is Type.DATE:
             # A date without a time is a business day already, in whatever zone.
@@ -237,7 +270,9 @@ class FileSql:
 
         def parsed(value: str, form: str) -> str:
             # DuckDB takes the 26 of 05/01/26 for a %Y.
-            time = f"try_strptime({value}, {literal(form)})"
+            kind = "TIMESTAMPTZ" if "%z" in form or "%Z" in form else "TIMESTAMP"
+            # With %n it is one of nanoseconds, which has no year.
+            time = f"CAST(try_strptime({value}, {literal(form)}) AS {kind})"
             return f"CASE WHEN year({time}) >= 1000 THEN epoch_us({time}) END"
 
         whole, day = parsed(zoned, pattern), parsed(text, date) if date else "NULL"

@@ -68,6 +68,28 @@ def declared_columns(
         return read_rows(stream, suffix_of(file.path), needed, delimiter=delimiter).declared
 
 
+def sample(settings: Settings, store: FileStore, table: str, file: StoredFile, to: Path) -> int:
+    """Write the first rows of a file, as Parquet of `sql.text_schema`; return how many.
+
+    Raises:
+        BrokenFileError: It is not what its name says, lacks a column, or these rows are broken.
+    """
+    names = {name: settings.source_column(table, name) for name in SOURCE_COLUMNS[table]}
+    suffix = suffix_of(file.path)
+    with store.open(file) as stream:
+        needed, delimiter = list(dict.fromkeys(names.values())), settings.source_delimiter
+        batch = next(read_rows(stream, suffix, needed, delimiter=delimiter).batches, None)
+    schema = text_schema(table)
+    if batch is None:
+        parquet.write_table(schema.empty_table(), to)
+        return 0
+    is_iso = suffix == ".parquet" or not settings.source_timestamp_format
+    columns = [batch.column(name) for name in names.values()]
+    columns += [pa.nulls(batch.num_rows, pa.date32()), pa.repeat(is_iso, batch.num_rows)]
+    parquet.write_table(pa.Table.from_arrays(columns, schema=schema), to)
+    return batch.num_rows
+
+
 class TextFiles:
     """The files of one snapshot, parsed as they are asked for.
 
