@@ -95,7 +95,9 @@ def _as_rows(
     start = engine.settings.start_date.isoformat()
     if start in facts and state.undated.rows:
         facts[start][UNDATED_ROWS] = state.undated.rows
-    return Rows(connection, "result", misfits | bad_days, facts, source_is_empty=state.is_empty)
+    return Rows(
+        connection, "result", {**misfits, **bad_days}, facts, source_is_empty=state.is_empty
+    )
 
 
 def _without_addresses(column: Column) -> str:

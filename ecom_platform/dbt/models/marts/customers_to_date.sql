@@ -1,4 +1,5 @@
--- One row per day whose orders are there and region known by then: new, returning and all customers so far.
+-- One row per day whose orders are there and region known by then: new and returning customers,
+-- and all of them so far.
 
 with
 

@@ -8,10 +8,10 @@ days as (
     select
         orders.*,
         -- Whether payments of that day are there, and of it and so many days after it.
-        {% for age in (0, 1, 3, 7) -%}
-            count(payments.date) filter (where payments.date <= orders.date + {{ age }})
-            = {{ age + 1 }} as is_{{ age }}_days_old{{ "," if not loop.last }}
-        {% endfor %}
+    {% for age in (0, 1, 3, 7) -%}
+        count(payments.date) filter (where payments.date <= orders.date + {{ age }})
+        = {{ age + 1 }} as is_{{ age }}_days_old{{ "," if not loop.last }}
+    {% endfor %}
     from {{ ref('int_order_days') }} as orders
     left join {{ source('metrics', 'total_revenue') }} as payments
         on payments.region = 'all' and payments.date between orders.date and orders.date + 7
@@ -56,9 +56,9 @@ select
     {% endfor -%}
     if(days.is_0_days_old, coalesce(orders.received_amount, 0), null) as received_amount,
     -- Days are compared at equal age: one that is not so old has no such number yet.
-    {% for age in (0, 1, 3, 7) -%}
-        if(days.is_{{ age }}_days_old, coalesce(orders.received_within_{{ age }}, 0), null)
-            as received_amount_within_{{ age }}_days{{ "," if not loop.last }}
-    {% endfor %}
+{% for age in (0, 1, 3, 7) -%}
+    if(days.is_{{ age }}_days_old, coalesce(orders.received_within_{{ age }}, 0), null)
+        as received_amount_within_{{ age }}_days{{ "," if not loop.last }}
+{% endfor %}
 from days
 left join orders using (date, region)
