@@ -97,7 +97,7 @@ PARTS: dict[str, Part] = {
 def main() -> None:
     """Run the parts that are asked for; end with 1 where anything was lost or told wrong."""
     parser = argparse.ArgumentParser(prog="make torture", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="a little of everything, for CI")
+    parser.add_argument("--short", action="store_true", help="a little of everything")
     parser.add_argument("--scale", type=float, default=1, help="0.5: half of the full size")
     parser.add_argument("--seed", type=int, default=20240301, help="of all chance")
     parser.add_argument("--only", nargs="+", choices=PARTS, help="some parts alone")
