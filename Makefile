@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install install-all demo dev test examples lint style types imports definitions docs \
+.PHONY: help install install-all demo dev test torture examples lint style types imports definitions docs \
   reference marts marts-docs synth costs bench image image-check sbom lock clean
 
 VENV := .venv
@@ -33,6 +33,9 @@ dev: install ## open the Dagster UI on the demo's lake
 
 test: install-all ## run the tests on all cores
 	@$(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder $(ARGS)
+
+torture: install-all ## kill it, break its database, its S3 and its disk; count what is lost: ARGS=--short
+	@$(BIN)/python -m ecom_platform_tests.torture $(ARGS)
 
 examples: install-all ## run the commands of the README and the tutorials, as a reader would
 	@$(BIN)/python -m pytest -n logical -m examples $(ARGS)

@@ -68,8 +68,8 @@ def database(postgres: str) -> Iterator[Database]:
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[str]:
     """The socket of a running MariaDB server; the test is skipped where none is installed."""
-    with mariadb_server() as path:
-        yield path
+    with mariadb_server() as server:
+        yield server.socket
 
 
 @pytest.fixture

@@ -36,18 +36,45 @@ _OPTIONS = (
 )
 
 
-@contextmanager
-def mariadb_server() -> Iterator[str]:
-    """Run a server; where there is none, skip the test, or fail it in CI.
+class MariaServer:
+    """A server in a folder; `root` needs no password. It listens at 127.0.0.1 too.
 
-    Yields:
-        The path of its socket; `root` needs no password. It listens at 127.0.0.1 too.
+    Args:
+        command: Starts it, but for where it listens.
+        folder: All of its files.
     """
+
+    def __init__(self, command: list[str], folder: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port: int = free.getsockname()[1]
+        self.socket = f"{folder}/socket"
+        self._command = [*command, f"--socket={self.socket}", f"--port={self.port}"]
+        self._log = folder / "log"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        deadline = time.monotonic() + 60
+        while "ready for connections" not in (said := self._log.read_text()):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"MariaDB does not start: {said[-2000:]}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Stop it, and wait for its end."""
+        self._process.terminate()
+        self._process.wait(timeout=60)
+
+
+@contextmanager
+def mariadb_server() -> Iterator[MariaServer]:
+    """Run a server; where there is none, skip the test, or fail it in CI."""
     # Debian keeps servers in a folder that not every user's PATH has.
     found = [shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
              for name in ("mariadb-install-db", "mariadbd")]  # fmt: skip
-    install, server = found
-    if not install or not server:
+    install, program = found
+    if not install or not program:
         message = "MariaDB is not installed: install the package mariadb-server"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
         return
@@ -63,32 +90,12 @@ def mariadb_server() -> Iterator[str]:
             check=True,
             capture_output=True,
         )
-        with (
-            (Path(folder) / "log").open("w") as log,
-            socket.create_server(("127.0.0.1", 0)) as free,
-        ):
-            port = free.getsockname()[1]
-            free.close()
-            path = f"{folder}/socket"
-            process = subprocess.Popen(
-                [server, *common, *_OPTIONS, f"--socket={path}", f"--port={port}"],
-                stdout=log,
-                stderr=log,
-            )
-            try:
-                _wait(process, Path(folder) / "log")
-                yield path
-            finally:
-                process.terminate()
-                process.wait(timeout=60)
-
-
-def _wait(process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while "ready for connections" not in (said := log.read_text()):
-        if process.poll() is not None or time.monotonic() > deadline:
-            pytest.fail(f"MariaDB does not start: {said[-2000:]}")
-        time.sleep(0.05)
+        server = MariaServer([program, *common, *_OPTIONS], Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 def address_of(path: str, database: str) -> str:
