@@ -94,7 +94,7 @@ function paintStatus({ now, then, fair, region }) {
   $("status-note").textContent =
     now.to <= SETTLED
       ? ""
-      : `Pending payments are filed under the day of their order until they are paid, so the newest days have more of them. Days are settled after ${RIPE_AFTER} ${RIPE_AFTER === 1 ? "day" : "days"}; ${part ? `changes are of those up to ${shortDay(part.now.to)}` : "none of these is yet"}.`;
+      : `Pending payments are filed under the day of their order until they are paid, so the newest days have more of them. Days are settled after ${RIPE_AFTER} ${RIPE_AFTER === 1 ? "day" : "days"}; ${now.from <= SETTLED ? `${part ? "changes are of " : ""}those up to ${shortDay(SETTLED)}${part ? "" : " are"}` : "none of these is yet"}.`;
 }
 
 function paintCohorts({ region }) {

@@ -132,6 +132,13 @@ def test_payments_that_are_pending_are_no_loss(browser: Browser, changing: Made)
         page.keyboard.press("End")
         expect(page.locator("#tip")).to_contain_text("provisional until 24 Nov")
         keep(page, "daily-provisional")
+        note = page.locator("#status-note")
+        expect(note).to_contain_text("after 1 day; changes are of those up to 22 Nov.")
+        # What has nothing to be compared with has settled days all the same.
+        page.goto(f"{changing.url}#range=28D&kpi=completed_payments")
+        expect(note).to_contain_text("after 1 day; those up to 22 Nov are.")
+        page.goto(f"{changing.url}#range=1D&kpi=completed_payments")
+        expect(note).to_contain_text("after 1 day; none of these is yet.")
         page.goto(f"{changing.url}#from=2026-11-14&to=2026-11-20&kpi=completed_payments")
         expect(page.locator("#main-chart .hollow")).to_have_count(0)
 
