@@ -5,11 +5,13 @@ The settings reference in docs/ is generated from this file.
 
 from __future__ import annotations
 
+import os
 import re
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from zoneinfo import available_timezones
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -20,10 +22,18 @@ from ecom_platform.alert_settings import AlertSettings
 from ecom_platform.calendar import Calendar
 from ecom_platform.errors import SettingsError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 #: What Dagster calls this code location, everywhere.
 CODE_LOCATION = "ecom_platform"
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?")
+
+#: How far ahead of UTC clocks are where a day begins first.
+_EASTERNMOST = timedelta(hours=14)
+#: How alike a variable and a setting are, from 0 to 1, when one is meant for the other.
+_MISSPELT = 0.8
 
 SOURCE_COLUMNS = {
     "orders": ("id", "customer_id", "total_amount", "created_at", "status"),
@@ -212,13 +222,44 @@ class Settings(AlertSettings):
     engine: Literal["duckdb"] = Field(default="duckdb", description="What runs the SQL.")
     engine_memory: str = Field(
         default="2GB",
-        pattern=r"^(\d+(\.\d+)?\s?[KMG]i?B|[1-9]\d?%)$",
         description="Memory of the engine, as `2GB`, or as a share of the machine's or the "
         "container's, as `50%`; beyond it, it spills to scratch.",
     )
     engine_threads: int | None = Field(
         default=None, ge=1, description="Threads of the engine. Unset: one for each core."
     )
+
+    @field_validator("start_date")
+    @classmethod
+    def _has_begun(cls, value: date) -> date:
+        if value > (datetime.now(UTC) + _EASTERNMOST).date():
+            raise ValueError(f"{value} is in the future, so there would be no day to make")
+        return value
+
+    @field_validator("source_timestamp_format")
+    @classmethod
+    def _is_a_pattern(cls, value: str | None) -> str | None:
+        if value is not None and not re.search("%[A-Za-z]", value):
+            raise ValueError("not a pattern such as %d/%m/%Y %H:%M: it has no directive with a %")
+        return value
+
+    @field_validator("payment_statuses")
+    @classmethod
+    def _words_have_one_meaning(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
+        meaning: dict[str, str] = {}
+        for status, group in value.items():
+            for word in (word.strip().lower() for word in group):
+                if meaning.setdefault(word, status) != status:
+                    raise ValueError(f"{word!r} is both {meaning[word]} and {status}")
+        return value
+
+    @field_validator("engine_memory")
+    @classmethod
+    def _is_memory(cls, value: str) -> str:
+        size = re.fullmatch(r"(\d+(?:\.\d+)?)\s?[KMG]i?B", value)
+        if not re.fullmatch(r"[1-9]\d?%", value) and not (size and float(size[1])):
+            raise ValueError("not a size above 0 such as 2GB, nor a share such as 50%")
+        return value
 
     @field_validator("timezone", "source_timezone")
     @classmethod
@@ -306,12 +347,24 @@ class Settings(AlertSettings):
         return self.columns.get(f"{table}.{column}", column)
 
 
+def _misspelt() -> Iterator[tuple[str, str]]:
+    """Yield variables that are nearly settings; what is like none may be somebody else's."""
+    known = [f"ECOM_{name.upper()}" for name in Settings.model_fields]
+    for name in sorted(os.environ):
+        if name.startswith("ECOM_") and name not in known:
+            own = [one.removeprefix("ECOM_") for one in known]
+            near = get_close_matches(name.removeprefix("ECOM_"), own, 1, _MISSPELT)
+            yield from ((name, f"ECOM_{meant}") for meant in near)
+
+
 def load_settings() -> Settings:
     """Read the settings from the environment.
 
     Raises:
-        SettingsError: A setting is wrong; the message names its variable.
+        SettingsError: A setting is wrong, or misspelt; the message names its variable.
     """
+    if misspelt := [f"{name}: no setting; is {meant} meant?" for name, meant in _misspelt()]:
+        raise SettingsError("\n".join(misspelt), hint="Correct its name, or unset it.")
     try:
         return Settings()
     except SourceParsingError as error:

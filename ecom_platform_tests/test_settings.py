@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ecom_platform.errors import SettingsError
+from ecom_platform.instance import DEPLOYMENT_VARIABLES
 from ecom_platform.settings import DEFAULT_PAYMENT_STATUSES, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -55,7 +56,18 @@ def test_settings_come_from_the_environment_before_the_file(
         ("ECOM_SOURCE_DELIMITER", "||", "at most 1 character"),
         ("ECOM_QUARANTINE_MAX_SHARE", "10%", "valid number"),
         ("ECOM_QUARANTINE_MAX_SHARE", "1.5", "less than or equal to 1"),
-        ("ECOM_ENGINE_MEMORY", "lots", "pattern"),
+        ("ECOM_ENGINE_MEMORY", "lots", "not a size above 0 such as 2GB, nor a share such as 50%"),
+        ("ECOM_ENGINE_MEMORY", "0GB", "not a size above 0"),
+        ("ECOM_ENGINE_MEMORY", "0.00 MiB", "not a size above 0"),
+        ("ECOM_ENGINE_MEMORY", "0%", "not a size above 0"),
+        ("ECOM_START_DATE", "2999-01-01", "2999-01-01 is in the future"),
+        ("ECOM_SOURCE_TIMESTAMP_FORMAT", "dd.MM.yyyy", "no directive with a %"),
+        ("ECOM_SOURCE_TIMESTAMP_FORMAT", "100%", "no directive with a %"),
+        (
+            "ECOM_PAYMENT_STATUSES",
+            '{"completed": ["done"], "failed": [" DONE "]}',
+            "'done' is both completed and failed",
+        ),
         ("ECOM_EMAIL_HMAC_KEY", "hush-4711", "shorter than 32 characters"),
         ("ECOM_TABLES", '{"invoices": "x"}', "none of orders, customers, payments"),
         ("ECOM_TABLES", '{"orders": "orders; drop table x"}', "not a plain identifier"),
@@ -170,3 +182,29 @@ def test_tables_and_columns_of_other_names_are_found_under_them(
     assert settings.source_table("payments") == "payments"
     assert settings.source_column("orders", "created_at") == "placed_at"
     assert settings.source_column("orders", "id") == "id"
+
+
+def test_a_misspelt_setting_is_refused_and_what_is_like_none_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ECOM_OF_SOMEBODY_ELSE", "1")
+    assert load_settings().timezone == "UTC"
+
+    monkeypatch.setenv("ECOM_TIME_ZONE", "Asia/Tokyo")
+    monkeypatch.setenv("ECOM_RETENTION_DAY", "30")
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+
+    assert error.value.message.splitlines() == [
+        "ECOM_RETENTION_DAY: no setting; is ECOM_RETENTION_DAYS meant?",
+        "ECOM_TIME_ZONE: no setting; is ECOM_TIMEZONE meant?",
+    ]
+    assert error.value.hint == "Correct its name, or unset it."
+
+
+def test_what_the_deployment_sets_is_not_taken_for_a_misspelt_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in DEPLOYMENT_VARIABLES:
+        monkeypatch.setenv(name, "x")
+    assert load_settings().timezone == "UTC"
