@@ -51,6 +51,9 @@ def write(folder: Path, **tables: Sequence[Sequence[str]]) -> None:
 
 UNICODE = address("jörg").replace("example", "müller")
 
+#: As a keyboard for Chinese and a link write an address.
+FULLWIDTH = f" {address('status')}\t".replace("@", "\uff20")
+IN_A_LINK = f"?payer={address('payer')}&x=1".replace("@", "%40")
 #: Addresses in their place, and wherever else a shop may put one by mistake.
 MISUSED: dict[str, list[list[str]]] = {
     "customers": [
@@ -62,12 +65,12 @@ MISUSED: dict[str, list[list[str]]] = {
         ["5", address("mia"), "North", "2024-01-01"],
     ],
     "orders": [
-        ["1", "1", "10.00", "2024-01-01 10:00:00", f" {address('status')}\t"],
+        ["1", "1", "10.00", "2024-01-01 10:00:00", FULLWIDTH],
         ["2", "2", address("total"), "2024-01-01 10:00:00", "paid"],
         ["3", "2", "1.00", address("created"), "paid"],
     ],
     "payments": [
-        ["1", "1", "10.00", f"paid by {address('payer')}", "2024-01-01 10:00:00"],
+        ["1", "1", "10.00", IN_A_LINK, "2024-01-01 10:00:00"],
         ["2", "1", f"10 {address('amount')}", "paid", "2024-01-01 10:00:00"],
         ["3", "1", "10.00", "paid", address("paid")],
     ],
@@ -320,7 +323,15 @@ def test_processes_that_race_for_the_first_key_all_get_the_same(tmp_path: Path) 
         ("<o'brien+shop@a-b.example.invalid>", "<[e-mail]>"),
         ("jörg@müller.invalid und 日本@例え.テスト", "[e-mail] und [e-mail]"),
         ('"email":"ann@example.invalid"', '"email":"[e-mail]"'),
+        ("to=bob%40example.invalid&x=1", "to=[e-mail]&x=1"),
+        ("bob\uff20example.invalid", "[e-mail]"),
+        ("bob\ufe6bexample.invalid", "[e-mail]"),
+        ("bob\uff20example\uff0einvalid", "[e-mail]"),
+        ("bob&#64;example.invalid, bob&#x0040;example.invalid", "[e-mail], [e-mail]"),
+        ("bob&commat;example.invalid", "[e-mail]"),
         ("at 12:00 @ the shop", "at 12:00 @ the shop"),
+        ("bob(at)example.invalid", "bob(at)example.invalid"),
+        ("40%40.example", "40%40.example"),
         ("postgresql://user:secret@db.invalid:5432/shop", "postgresql://…@db.invalid:5432/shop"),
         ("postgresql://user:se/cr@et@db.invalid/shop", "postgresql://…@db.invalid/shop"),
         ("https://token@hooks.invalid/x", "https://…@hooks.invalid/x"),

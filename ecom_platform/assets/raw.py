@@ -13,7 +13,7 @@ from ecom_platform.engines.duckdb import Engine, create_result, quote, text
 from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.fingerprints import SOURCE_FINGERPRINT, UNDATED_ROWS
 from ecom_platform.lake.tables import Rows
-from ecom_platform.privacy import EMAIL_PATTERN
+from ecom_platform.privacy import EMAIL_PATTERN, may_hold_email
 from ecom_platform.settings import Settings
 from ecom_platform.sources.base import Extraction, TableState, Totals
 from ecom_platform.sources.run_snapshot import RunSnapshot
@@ -110,7 +110,7 @@ def _without_addresses(column: Column) -> str:
     if column.type is Type.ID:
         hashed = f"keyed_hash({name}, email_key.inner_pad, email_key.outer_pad)"
         without = f"if(regexp_matches({name}, {pattern}), 'e-mail:' || {hashed}, {name})"
-    return f"CASE WHEN contains({name}, '@') THEN {without} ELSE {name} END"
+    return f"CASE WHEN {may_hold_email(name)} THEN {without} ELSE {name} END"
 
 
 def _facts(totals: Totals) -> dict[str, int | float | str]:

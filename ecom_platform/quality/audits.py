@@ -15,7 +15,7 @@ from ecom_platform.datasets import Column, Dataset, Type
 from ecom_platform.engines.duckdb import quote, sql_type, text
 from ecom_platform.engines.explain import explain_sql_errors
 from ecom_platform.errors import LakeError
-from ecom_platform.privacy import EMAIL_PATTERN
+from ecom_platform.privacy import EMAIL_PATTERN, may_hold_email
 from ecom_platform.quality.losses import MEASURES, Measures
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _contracts(dataset: Dataset, calendar: Calendar) -> Iterator[tuple[str, str]
         if column.type in (Type.TEXT, Type.ID) and not column.pii:
             value = f"CAST({name} AS VARCHAR)"
             yield (
-                f"contains({value}, '@') AND regexp_matches({value}, {text(EMAIL_PATTERN)})",
+                f"{may_hold_email(value)} AND regexp_matches({value}, {text(EMAIL_PATTERN)})",
                 f"hold an e-mail address in {column.name}",
             )
     if dataset.dated_by:
