@@ -247,7 +247,6 @@ def main() -> None:
 def _complain(message: str) -> None:
     from rich.text import Text
 
-    from ecom_platform.commands.formats import messages, printable
+    from ecom_platform.commands.formats import messages
 
-    text = "\n".join(map(printable, redact(message).splitlines()))
-    messages().print(Text.assemble(("Error:", "bold red"), " ", text))
+    messages().print(Text.assemble(("Error:", "bold red"), " ", redact(message)))

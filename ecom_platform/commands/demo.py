@@ -12,16 +12,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from ecom_platform.commands.demo_report import print_kpis, print_next, print_seconds
-from ecom_platform.commands.formats import messages
+from ecom_platform.commands.formats import PlainConsole, messages
 from ecom_platform.settings import CODE_LOCATION, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from datetime import date
+
+    from rich.console import Console
 
     from ecom_platform.settings import Settings
 
@@ -72,7 +73,7 @@ def run_demo(orders: int, days: int, folder: Path, *, debug: bool) -> int:
             pages.print_problems(console, debug=debug)
         print_incidents(settings, outcome.run, console)
     if outcome.code == DONE:
-        console = Console(highlight=False)
+        console = PlainConsole(highlight=False)
         shown = max(first, last - timedelta(days=SHOWN_DAYS - 1))
         print_kpis(settings, shown, last, console)
         print_seconds(seconds, outcome.seconds, console)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.measure import Measurement
+from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -18,8 +19,10 @@ from ecom_platform.findings import NOTE, OK, WRONG
 from ecom_platform.privacy import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import TextIO
+
+    from rich.console import ConsoleOptions, RenderableType
 
     from ecom_platform.findings import Finding
 
@@ -27,6 +30,18 @@ _STYLES = {OK: "green", NOTE: "yellow", WRONG: "red"}
 #: A terminal acts on these instead of showing them.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class PlainConsole(Console):
+    """A console whose terminal acts on nothing that data, errors or names of files bring."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """Yield what is printed, all text made printable; line ends and styles are ours."""
+        for text, style, control in super().render(renderable, options):
+            shown = text if control else "\n".join(map(printable, text.split("\n")))
+            yield Segment(shown, style, control)
 
 
 def write_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -49,7 +64,7 @@ def write_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
 
 def print_table(table: Table) -> None:
     """Print a table as wide as the terminal; in a file or pipe, as wide as its rows."""
-    console = Console(highlight=False)
+    console = PlainConsole(highlight=False)
     if console.is_terminal:
         console.print(table)
         return
@@ -70,9 +85,9 @@ def print_findings(findings: Iterable[Finding]) -> None:
     print_table(table)
 
 
-def messages(stream: TextIO | None = None) -> Console:
+def messages(stream: TextIO | None = None) -> PlainConsole:
     """Return a console for messages, on stderr or a stream: only a terminal breaks their lines."""
-    console = Console(file=stream, stderr=stream is None, highlight=False)
+    console = PlainConsole(file=stream, stderr=stream is None, highlight=False)
     console.soft_wrap = not console.is_terminal
     return console
 

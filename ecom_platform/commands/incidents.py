@@ -14,7 +14,6 @@ from rich.text import Text
 from ecom_platform.commands.formats import (
     messages,
     print_table,
-    printable,
     write_csv,
     write_json,
     write_table,
@@ -133,7 +132,7 @@ def show_incident(settings: Settings, name: str) -> int:
         )
     table = Table.grid(Column(), Column(overflow="fold"), padding=(0, 2, 0, 0))
     for label, value in _facts(settings, state, incident):
-        table.add_row(label, Text("\n".join(map(printable, value.splitlines()))))
+        table.add_row(label, Text(value))
     print_table(table)
     rows = [[_moment(settings, act.at), act.what, act.by, act.note] for act in incident.log]
     write_table("\nWhat happened", ("when", "what", "by", "note"), rows)

@@ -14,12 +14,11 @@ from threading import Event as Flag
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ecom_platform.commands.demo import DATABASE, ENVIRONMENT, read_environment
-from ecom_platform.commands.formats import print_table
+from ecom_platform.commands.formats import PlainConsole, print_table
 from ecom_platform.commands.outcome import DONE
 from ecom_platform.errors import SourceError
 from ecom_platform.sources.demo_shop.live import NEW_ORDER, open_live_shop
@@ -48,7 +47,7 @@ def live(folder: Path, speed: float, seconds: float | None, seed: int) -> int:
             going on already.
     """
     address = _demo_database(folder)
-    console = Console(highlight=False, soft_wrap=True)
+    console = PlainConsole(highlight=False, soft_wrap=True)
     happened: list[Event] = []
     with open_live_shop(address, seed) as shop, _until_interrupted() as ended:
         console.print(f"The shop goes on, {speed:g} events a minute. Ctrl-C ends it.", style="dim")
@@ -115,7 +114,7 @@ def _line(now: datetime, event: Event) -> Text:
     )
 
 
-def _print_summary(happened: list[Event], console: Console) -> None:
+def _print_summary(happened: list[Event], console: PlainConsole) -> None:
     """Print, of each business day, how many events touched it and what it is worth now."""
     events: Counter[date] = Counter()
     revenue: dict[date, Decimal] = {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecom_platform.assets.metrics import METRICS
 from ecom_platform.calendar import contiguous_ranges
-from ecom_platform.commands.formats import messages, printable, write_csv, write_json, write_table
+from ecom_platform.commands.formats import messages, write_csv, write_json, write_table
 from ecom_platform.commands.outcome import DONE, SOME_DAYS_FAILED
 from ecom_platform.engines.duckdb import Engine, add_view, quote, text
 from ecom_platform.engines.explain import explain_sql_errors
@@ -60,7 +60,7 @@ def show_metric(
             ).fetchall()
             names = ", ".join(region for (region,) in known) or "none"
             message = f"No region {region} here; there is {names}."
-            messages().print(printable(message), markup=False)
+            messages().print(message, markup=False)
     if form == "table":
         write_table(name, columns, rows)
     elif form == "csv":

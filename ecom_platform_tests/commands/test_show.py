@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ecom_platform.commands.formats import messages
 from ecom_platform_tests.commands.harness import ecom
 from ecom_platform_tests.commands.lake import publish
 
@@ -165,6 +166,21 @@ def test_a_table_gives_a_terminal_nothing_to_act_on(lake: Path, command: Call) -
 
     assert "\ufffd[2JNorth\ufffd" in done.out
     assert "\x1b" not in done.out
+
+
+def test_no_message_acts_on_a_terminal_and_ours_keep_their_lines() -> None:
+    said = io.StringIO()
+    messages(said).print("North\x1b[2J\x00\nnext \u202eline", markup=False)
+    assert said.getvalue() == "North\ufffd[2J\ufffd\nnext \ufffdline\n"
+
+
+@pytest.mark.usefixtures("lake")
+def test_an_error_gives_a_terminal_nothing_to_act_on(command: Call) -> None:
+    done = command("show", "\x1b]0;title\x07", *DAYS)
+
+    assert done.code == 1
+    assert "\ufffd]0;title" in done.err
+    assert not {"\x1b", "\x07"} & set(done.err)
 
 
 @pytest.mark.usefixtures("two_days")
