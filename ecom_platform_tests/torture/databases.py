@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from ecom_platform_tests.torture.servers import Server
 
-#: Seconds that a statement may take where something is locked, and for which it is locked. A step
-#: tries again after one second and after two more.
+#: Seconds that a statement may take where something is locked, and for which it is locked: less
+#: than until a step has tried for the last time.
 _TIMEOUT, _LOCKED = 2, 4
 
 

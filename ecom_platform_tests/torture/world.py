@@ -72,7 +72,7 @@ class World:
             "ECOM_START_DATE": str(FIRST),
             "ECOM_EMAIL_HMAC_KEY": "k" * 32,
             "ECOM_ENGINE_THREADS": "1",
-            "ECOM_RETRY_SECONDS": "1",
+            "ECOM_RETRY_SECONDS": "3",
             **(self.buckets.environment() if self.buckets else {}),
             **self.options,
         }
