@@ -157,7 +157,10 @@ def find_losses(
         # Of a run of one day, all that can be said is said above.
         if len(published) > 1 and is_too_much(losing, all_lost, before, limits.run_share):
             of_all = f"{all_lost:,} of {before:,}"
-            for day, loss in _of_a_run(name, measure, days, of_all):
+            # Rows or money that are gone speak against all that the source says. Where parents are
+            # gone, the rows are there: one file that was cut takes no other day along.
+            suspects = days if name in (ROWS, AMOUNT) else {day: days[day] for day in losing}
+            for day, loss in _of_a_run(name, measure, suspects, of_all):
                 found.setdefault(day, loss)
     return {day: found[day] for day in sorted(found)}
 

@@ -150,6 +150,15 @@ def test_each_measure_counts_by_itself() -> None:
         assert loss.measure == name
 
 
+def test_days_whose_parents_are_missing_do_not_take_the_others_along() -> None:
+    orphans = measures(8) | {"customers": Decimal(0)}
+    now = [orphans if number in (3, 7) else measures(9) for number in range(1, 31)]
+    found = {
+        f"2024-01-{number:02}": Compared(measures(8), one) for number, one in enumerate(now, 1)
+    }
+    assert list(find(found)) == ["2024-01-03", "2024-01-07"]
+
+
 def test_a_version_that_does_not_say_so_much_is_compared_by_its_rows() -> None:
     found = {"2024-01-01": Compared({ROWS: Decimal(100)}, {ROWS: Decimal(40)})}
     assert find(found)["2024-01-01"].measure == ROWS
