@@ -18,7 +18,6 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
-from dagster_shared.serdes import deserialize_value
 from sqlalchemy import ColumnElement, func, or_, select
 
 from ecom_platform.calendar import days_between
@@ -69,7 +68,7 @@ class CheckResult:
     @property
     def evaluation(self) -> AssetCheckEvaluation:
         """All that the check said."""
-        entry = deserialize_value(self.event, EventLogEntry)
+        entry = dg.deserialize_value(self.event, EventLogEntry)
         return entry.get_dagster_event().asset_check_evaluation_data
 
     @property

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from ecom_platform.incidents.model import NO_DAY, PUBLISHED, VALUE, Failing, Incident, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
-
-    from typing_extensions import TypeIs
 
     from ecom_platform.incidents.model import Fact, State
 
@@ -78,7 +76,7 @@ def _moves(living: list[Incident]) -> Iterable[list[tuple[Incident, str]]]:
     return groups.values()
 
 
-def _is_number(fact: Fact | None) -> TypeIs[int | float]:
+def _is_number(fact: Fact | None) -> TypeGuard[int | float]:
     return isinstance(fact, int | float)
 
 

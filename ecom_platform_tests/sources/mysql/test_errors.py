@@ -249,6 +249,10 @@ def test_the_doctor_learns_what_is_there(maria: MariaDatabase) -> None:
             "varchar(255), signup_date date); signup_date from 2020-01-01 to 2020-01-01"
         ),
         (
+            "Warning, table customers: rows without a readable signup_date: 1, such as "
+            "`0000-00-00`. Give these rows a time in the source."
+        ),
+        (
             "payments: table payments, about 0 rows (id bigint(20), order_id bigint(20), amount "
             "decimal(12,2), status varchar(255), paid_at timestamp(6)); paid_at is never set"
         ),
