@@ -8,7 +8,6 @@ import dagster as dg
 
 from ecom_platform.assets.checks import build_checks
 from ecom_platform.assets.cleaned import build_cleaned_assets
-from ecom_platform.assets.ledger import build_ledger_asset
 from ecom_platform.assets.metrics import METRICS, Metric, build_metric_assets
 from ecom_platform.assets.raw import build_raw_assets
 from ecom_platform.assets.reporting import build_reporting_assets
@@ -36,22 +35,22 @@ def build_definitions(
     datasets = (*RAW, *CLEANED, *QUARANTINE, *(metric.dataset for metric in metrics))
     with warnings.catch_warnings():
         # What the platform is built on, such as single-run backfills, Dagster still calls beta.
-        for category in (dg.BetaWarning, dg.PreviewWarning):
-            warnings.simplefilter("ignore", category)
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
         checks = build_checks(settings, metrics)
+        assets = [
+            *build_raw_assets(settings),
+            *build_cleaned_assets(settings),
+            *build_metric_assets(settings, metrics, metrics_folder),
+            *build_reporting_assets(settings, datasets, metrics, checks),
+        ]
         return dg.Definitions(
-            assets=[
-                *build_raw_assets(settings),
-                *build_cleaned_assets(settings),
-                *build_metric_assets(settings, metrics, metrics_folder),
-                build_ledger_asset(metrics),
-                *build_reporting_assets(settings, datasets, metrics, checks),
-            ],
+            assets=assets,
             asset_checks=checks,
             jobs=build_jobs(settings, checks),
             schedules=build_schedules(settings),
             sensors=build_sensors(settings, datasets),
-            resources=build_resources(settings, datasets),
+            resources=build_resources(settings, datasets, assets),
             executor=EXECUTOR,
         )
 

@@ -28,7 +28,7 @@ def make_marts(settings: Settings) -> None:
         result = dg.materialize(
             [build_mart_assets(settings, datasets)],
             instance=instance,
-            resources=build_resources(settings, datasets),
+            resources=build_resources(settings, datasets, []),
         )
         assert all(check.passed for check in result.get_asset_check_evaluations())
 

@@ -78,15 +78,16 @@ def _build(
         with explain_errors(settings.retry_seconds), engine.connect() as connection:
             inputs = {name: datasets[name] for check in asked for name in check.inputs}
             tables = [lake.lake.table(dataset, keys) for dataset in inputs.values()]
-            # What failed in this run is not asked about: its last good version was.
-            days = [k for k in keys if not any(k in t.missing or k in t.failed for t in tables)]
+            # What failed in this run is not asked about: its last good version was. Nor is what
+            # another run has published since, which asks itself.
+            days = [k for k in keys if all(k in t.days and k not in t.failed for t in tables)]
             if not days:
                 return
             add_settings(connection, settings, days)
             for table in tables:
                 add_view(connection, table.partitions())
             for dataset, window in _windows(asked, days, settings).items():
-                around = lake.lake.table(datasets[dataset], window)
+                around = lake.lake.table(datasets[dataset], window, latest=True)
                 add_view(connection, around.partitions(), nearby(dataset))
             log_answers(context, path, {c.name: list(answer(connection, c, days)) for c in asked})
         yield from ()

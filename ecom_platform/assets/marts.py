@@ -144,6 +144,7 @@ def build_mart_assets(
             # Before anything is read: what another run publishes from now on is newer.
             whole = WholeDatasets(storage, marts.values(), engine.scratch, context.run.run_id)
             lake = Lake(storage, settings.calendar, engine.scratch, context.run.run_id)
+            lake.remember(sources)  # what it reads stays the same until the last mart is built
             warehouse = build_warehouse(lake, engine, sources, copied=False)
             # All of them, whichever are asked for: tests compare marts with each other.
             results = build(project, warehouse, settings)

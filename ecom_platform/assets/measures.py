@@ -69,7 +69,7 @@ def measure_metric(metric: Metric) -> Measure:
     )
 
     def measure(asked: Days, limits: AnomalyLimits) -> Mapping[str, Series]:
-        table = asked.lake.table(metric.dataset, asked.keys)
+        table = asked.lake.table(metric.dataset, asked.keys, latest=True)
         with asked.engine.connect() as connection:
             add_view(connection, table.partitions())
             present = np.isin(asked.keys, table.days)

@@ -1,10 +1,11 @@
-"""What people read: the marts, and the pages made of them. Each has a module of its own."""
+"""What people read: the marts, the pages made of them, the ledger. Each has a module of its own."""
 
 from collections.abc import Sequence
 
 import dagster as dg
 
 from ecom_platform.assets.daily_page import build_daily_page
+from ecom_platform.assets.ledger import build_ledger_asset
 from ecom_platform.assets.marts import build_mart_assets
 from ecom_platform.assets.metrics import Metric
 from ecom_platform.assets.morning_message import build_morning_message
@@ -18,8 +19,8 @@ def build_reporting_assets(
     datasets: Sequence[Dataset],
     metrics: Sequence[Metric],
     checks: Sequence[dg.AssetChecksDefinition],
-) -> list[dg.AssetsDefinition]:
-    """Build the assets that are made every morning.
+) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """Build the assets that are made every morning, and the ledger, written with the metrics.
 
     Args:
         settings: Of the environment.
@@ -34,4 +35,5 @@ def build_reporting_assets(
         build_quality_report(settings, datasets, specs),
         build_daily_page(settings, metrics, [spec.key for spec in specs]),
         *build_morning_message(settings),
+        build_ledger_asset(metrics),
     ]

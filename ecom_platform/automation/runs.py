@@ -17,8 +17,10 @@ from ecom_platform.calendar import days_between
 from ecom_platform.lake.ledger import CAUSE_TAG, LATE_DATA
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
+
+    from ecom_platform.datasets import Dataset
 
 
 def range_tags(first: date, last: date) -> dict[str, str]:
@@ -62,6 +64,22 @@ def days_of(tags: Mapping[str, str]) -> list[str]:
         return []
     days = days_between(date.fromisoformat(first), date.fromisoformat(last))
     return [one.isoformat() for one in days]
+
+
+def datasets_of(run: dg.DagsterRun, datasets: Iterable[Dataset]) -> list[str]:
+    """Return which of some datasets a run makes, as `layer/name`; none for one of checks."""
+    paths = [dataset.path for dataset in datasets]
+    if run.asset_selection is not None:
+        selected = {"/".join(key.path) for key in run.asset_selection}
+        paths = [path for path in paths if path in selected]
+    if run.step_keys_to_execute is not None:  # one that goes on where another failed
+        paths = [path for path in paths if _step_of(path) in run.step_keys_to_execute]
+    return paths
+
+
+def _step_of(path: str) -> str:
+    layer, name = path.split("/")
+    return f"clean_{name}" if layer in ("cleaned", "quarantine") else f"{layer}__{name}"
 
 
 def _makes(selection: Collection[dg.AssetKey] | None, layer: str | None) -> bool:

@@ -41,11 +41,13 @@ class Storage(Protocol):
         """Return an object's version and metadata; None when there is none."""
         ...
 
-    def fetch(self, paths: Iterable[str], scratch: Path) -> dict[str, Path]:
+    def fetch(
+        self, paths: Iterable[str], scratch: Path, *, pinned: bool = False
+    ) -> dict[str, Path]:
         """Return path -> local file, for those objects that exist.
 
         What must be downloaded goes to `scratch`, and is not downloaded again before `etags`
-        has seen another version.
+        has seen another version. `pinned` files stay as they are when the object is replaced.
         """
         ...
 

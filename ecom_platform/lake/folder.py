@@ -73,9 +73,27 @@ class FolderStorage:
         facts = {key.decode(): value.decode() for key, value in footer.items()}
         return StoredObject(_version(found), found.st_size, facts)
 
-    def fetch(self, paths: Iterable[str], scratch: Path) -> dict[str, Path]:
-        del scratch  # objects of a folder are read where they are
-        return {path: self.root / path for path in paths if (self.root / path).exists()}
+    def fetch(
+        self, paths: Iterable[str], scratch: Path, *, pinned: bool = False
+    ) -> dict[str, Path]:
+        with self._explain_errors():
+            if pinned:
+                files = {path: self._pin(path, scratch) for path in paths}
+                return {path: file for path, file in files.items() if file}
+            return {path: self.root / path for path in paths if (self.root / path).exists()}
+
+    def _pin(self, path: str, scratch: Path) -> Path | None:
+        """Link an object as it is now, or copy it from another file system."""
+        source = self.root / path
+        try:
+            # The path stays whole, for `date=…` in it is what engines read the day from.
+            file = scratch / "cache" / _version(source.stat()) / path
+            if not file.exists():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                _link_or_copy(source, file)
+        except FileNotFoundError:
+            return None
+        return file
 
     def put(self, path: str, file: Path, *, replaces: str | None, facts: Mapping[str, str]) -> str:
         # Facts are in the Parquet footer, which is as near as an S3 header here.
@@ -185,6 +203,18 @@ def _copy(file: Path, temporary: Path, out: IO[bytes]) -> str:
     os.utime(temporary, ns=(now, now))
     os.fsync(out.fileno())
     return _version(temporary.stat())
+
+
+def _link_or_copy(source: Path, file: Path) -> None:
+    try:
+        file.hardlink_to(source)
+    except (FileExistsError, FileNotFoundError):
+        if not file.exists():
+            raise
+    except OSError:
+        part = file.with_name(uuid4().hex)
+        shutil.copyfile(source, part)
+        part.replace(file)
 
 
 def _open_locked(folder: Path) -> IO[bytes]:

@@ -7,6 +7,7 @@ step fails naming the others. See the decision record on ranges.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -20,10 +21,10 @@ from ecom_platform.errors import EngineError
 from ecom_platform.lake.events import as_events, failure, partition_metadata, restatements
 from ecom_platform.lake.failures import explain_errors
 from ecom_platform.lake.inputs import INPUTS, Window, hash_of_inputs, window_of
-from ecom_platform.lake.tables import LakeTable, Rows
+from ecom_platform.lake.tables import LakeTable, Rows, overtaken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from dagster._core.events import DagsterEvent
 
@@ -58,20 +59,28 @@ class LakeIOManager(dg.IOManager):
 
         A frame has the declared columns and `date`, which holds `datetime.date`; money is
         `decimal.Decimal`, whole numbers are `Int64` and flags `boolean`, so that they stay
-        exact beside NULL. Days that were never computed are not in it; the days of the step
-        that need them are not published, nor are days that the input failed at in this run.
+        exact beside NULL. Days that were never computed are not in it, nor are those that another
+        run has published meanwhile; the days of the step that need them are not published, nor
+        are days that the input failed at in this run.
         """
         dataset = self._datasets["/".join(context.asset_key.path)]
         with explain_errors(self._engine.settings.retry_seconds):
             table = self.lake.table(dataset, list(context.asset_partition_keys))
             # Before it is read: what changes meanwhile is then taken for not read yet.
-            contents = self.lake.contents(dataset, table.days)
+            contents = self.lake.contents(dataset, [*table.days, *table.changed])
             inputs = self._inputs.setdefault(context.step_context.step.key, {})
             inputs[dataset.path] = window_of(_mapping(context)), contents
             if context.dagster_type.typing_type is not pd.DataFrame:
                 return table
             unready = self._unready.setdefault(context.step_context.step.key, {})
-            unready |= _days_that_need(context, table.missing)
+            window = window_of(_mapping(context))
+            unready |= _days_that_need(
+                window,
+                {
+                    day: f"{dataset.path} was never computed for {day}; materialize it first"
+                    for day in table.missing
+                },
+            )
             failed = f"{dataset.path} of this day failed in this run"
             unready |= dict.fromkeys(table.failed, failed)
             with self._engine.connect() as connection, explain_sql_errors(connection, dataset):
@@ -93,11 +102,12 @@ class LakeIOManager(dg.IOManager):
         days = context.asset_partition_keys
         code = context.asset_spec.code_version or ""
         self.lake.note_bad_days(dataset, dict.fromkeys(days, "its step failed"))
+        inputs = self._inputs.pop(context.step_context.step.key, {})
         with explain_errors(retry_seconds=None):
             rows = self._as_rows(context, dataset, obj)
             with rows.connection:
+                rows = replace(rows, bad_days=self._overtaken(inputs) | dict(rows.bad_days))
                 report = self.lake.publish(dataset, rows, days, code)
-        inputs = self._inputs.pop(context.step_context.step.key, {})
         start = self._engine.settings.start_date
         metadata = {
             day: partition_metadata(dataset, published[dataset], rows.facts.get(day, {}))
@@ -128,6 +138,17 @@ class LakeIOManager(dg.IOManager):
         ]
         yield from as_events(context, good + others)
         raise failure(dataset, report)
+
+    def _overtaken(self, inputs: Mapping[str, tuple[Window, Mapping[str, str]]]) -> dict[str, str]:
+        """Return why, of days that are computed from what another run has published meanwhile.
+
+        Asked after the inputs were read, so that none of them can have changed under the reading.
+        """
+        reasons: dict[str, str] = {}
+        for path, (window, contents) in inputs.items():
+            changed = self.lake.changed(self._datasets[path], contents)
+            reasons |= _days_that_need(window, {day: overtaken(path, day) for day in changed})
+        return reasons
 
     def _as_rows(self, context: dg.OutputContext, dataset: Dataset, obj: object) -> Rows:
         if isinstance(obj, Rows):
@@ -161,15 +182,17 @@ class LakeIOManager(dg.IOManager):
         return Rows(connection, "result", misfits | unready)
 
 
-def _days_that_need(context: dg.InputContext, missing: Iterable[str]) -> dict[str, str]:
-    """Return why, of the days that are computed from days of an input that are missing."""
-    window = window_of(_mapping(context))
-    path = "/".join(context.asset_key.path)
-    reasons: dict[str, str] = {}
-    for day in sorted(missing, reverse=True):  # the first that is missing is the one to name
-        reason = f"{path} was never computed for {day}; materialize it first"
-        reasons |= dict.fromkeys(window.affected(day, date.min, date.max), reason)
-    return reasons
+def _days_that_need(window: Window, reasons: Mapping[str, str]) -> dict[str, str]:
+    """Return why, of the days that are computed from days of an input with which all is not well.
+
+    Args:
+        window: Which days of the input a day needs.
+        reasons: ISO day of the input -> what is wrong with it.
+    """
+    found: dict[str, str] = {}
+    for day in sorted(reasons, reverse=True):  # the first is the one to name
+        found |= dict.fromkeys(window.affected(day, date.min, date.max), reasons[day])
+    return found
 
 
 def _mapping(context: dg.InputContext) -> dg.PartitionMapping | None:

@@ -1,7 +1,8 @@
 """Publishing: computed rows become partitions, each in one atomic step, audited first.
 
-A `Lake` lives as long as a run. It remembers which version of each partition the run
-saw when it started, so that a run that was overtaken cannot overwrite newer data.
+A `Lake` lives as long as a run. It remembers which version of each partition the run saw when
+it began, or published since: these it reads, and these it may replace. What runs do to each
+other that are at work on the same days is in `claims.py`.
 """
 
 from __future__ import annotations
@@ -10,35 +11,28 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from ecom_platform.engines.duckdb import Partitions, text, write_parquet
+from ecom_platform.engines.duckdb import Partitions
 from ecom_platform.errors import EcomError, MissingPartitionError, PublishConflictError
 from ecom_platform.lake.accepted_losses import AcceptedLosses
-from ecom_platform.lake.breaker import measure_facts
 from ecom_platform.lake.fine import read_fine
-from ecom_platform.lake.fingerprints import SOURCE_FACT, origin_facts
-from ecom_platform.lake.ledger import (
-    ACCEPTED_LOSS,
-    BACKFILL,
-    CODE_CHANGE,
-    Ledger,
-    has_version,
-    version_facts,
-)
+from ecom_platform.lake.fingerprints import origin_facts
+from ecom_platform.lake.ledger import BACKFILL, Ledger
+from ecom_platform.lake.replace import Day, Replacer
 from ecom_platform.lake.tables import LakeTable, Published, Report
+from ecom_platform.lake.versions import Versions
 from ecom_platform.quality.audits import DayAudit, audit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
     from datetime import date
     from pathlib import Path
 
     from ecom_platform.calendar import Calendar
     from ecom_platform.datasets import Dataset
-    from ecom_platform.engines.duckdb import Connection
     from ecom_platform.lake.base import Storage, StoredObject
     from ecom_platform.lake.breaker import CircuitBreaker
+    from ecom_platform.lake.claims import Hold
     from ecom_platform.lake.fine import Fine
-    from ecom_platform.lake.ledger import Restatement
     from ecom_platform.lake.tables import Rows
 
 #: Partitions written, and looked up, at once.
@@ -55,6 +49,7 @@ class Lake:
         run_id: Recorded with what is published.
         cause: Why the run replaces numbers that were published, for the ledger.
         breaker: What the run may lose of published days; without it, all that it loses.
+        hold: On the days that it publishes; without one, it knows of no run beside it.
     """
 
     def __init__(
@@ -65,43 +60,55 @@ class Lake:
         run_id: str,
         cause: str = BACKFILL,
         breaker: CircuitBreaker | None = None,
+        hold: Hold | None = None,
     ) -> None:
         self._storage = storage
         self._calendar = calendar
         self._scratch = scratch
         self._run_id = run_id
-        self._cause = cause
         self._breaker = breaker
+        self._hold = hold
         self.ledger = Ledger(storage, scratch)
         self.accepted_losses = AcceptedLosses(storage, scratch)
-        self._versions: dict[str, str] = {}
-        self._contents: dict[tuple[str, str], str] = {}
+        self._versions = Versions(storage)
+        self._replacer = Replacer(
+            storage, scratch, run_id, cause, self._versions, self.ledger, self.accepted_losses, hold
+        )
         self._bad_days: dict[str, dict[str, str]] = {}
 
     def remember(self, datasets: Iterable[Dataset]) -> None:
-        """Note the present version of every partition: the ones this run may replace."""
-        with ThreadPoolExecutor(WRITERS) as pool:
-            for versions in pool.map(lambda d: self._storage.etags(d.path), datasets):
-                self._versions.update(versions)
+        """Note the present version of every partition: those that this run reads and replaces."""
+        self._versions.remember(datasets)
 
-    def table(self, dataset: Dataset, days: Sequence[str]) -> LakeTable:
-        """Return a lazy table over some days of a dataset, published by any run."""
+    def table(self, dataset: Dataset, days: Sequence[str], *, latest: bool = False) -> LakeTable:
+        """Return a lazy table over some days of a dataset.
+
+        Args:
+            dataset: Which.
+            days: ISO.
+            latest: Whether days count that another run has published since this one began.
+        """
         existing = self._storage.etags(dataset.path)
-        present = tuple(day for day in days if dataset.object_path(day) in existing)
+        there = [day for day in days if dataset.object_path(day) in existing]
+        changed = frozenset[str]()
+        if not latest:
+            changed = self._versions.changed(dataset, there, existing)
+        present = tuple(day for day in there if day not in changed)
         failed = self._bad_days.get(dataset.path, {})
-        return LakeTable(dataset, present, frozenset(days) - frozenset(present), failed, self)
+        return LakeTable(
+            dataset, present, frozenset(days) - frozenset(there), changed, failed, self
+        )
+
+    def changed(self, dataset: Dataset, days: Iterable[str]) -> frozenset[str]:
+        """Return those of some days that another run has published since this one began.
+
+        Of a dataset that was not remembered, none.
+        """
+        return self._versions.changed(dataset, days, self._storage.etags(dataset.path))
 
     def contents(self, dataset: Dataset, days: Iterable[str]) -> dict[str, str]:
         """Return day -> hash of its content, of those days that exist."""
-        versions = self._storage.etags(dataset.path)
-        paths = {day: dataset.object_path(day) for day in days}
-        found = {day: (path, versions[path]) for day, path in paths.items() if path in versions}
-        unknown = [version for version in found.values() if version not in self._contents]
-        with ThreadPoolExecutor(READERS) as pool:
-            for path, stored in pool.map(lambda v: (v[0], self._storage.stat(v[0])), unknown):
-                if stored:
-                    self._contents[path, stored.etag] = stored.metadata.get("ecom-content", "")
-        return {day: self._contents.get(version, "") for day, version in found.items()}
+        return self._versions.contents(dataset, days)
 
     def null_counts(
         self, dataset: Dataset, days: Iterable[str]
@@ -138,11 +145,14 @@ class Lake:
     def fetch(self, dataset: Dataset, days: Iterable[str]) -> Partitions:
         """Return the files of some days, downloaded where the lake is remote.
 
+        Files of datasets that were remembered do not change while they are read.
+
         Raises:
             MissingPartitionError: One of them does not exist.
         """
         paths = {day: dataset.object_path(day) for day in days}
-        files = self._storage.fetch(paths.values(), self._scratch)
+        pinned = self._versions.are_known(dataset)
+        files = self._storage.fetch(paths.values(), self._scratch, pinned=pinned)
         absent = [day for day, path in paths.items() if path not in files]
         if absent:
             raise MissingPartitionError(
@@ -185,8 +195,10 @@ class Lake:
                 if result.broken and day not in bad_days:
                     bad_days[day] = "; ".join(result.broken)
         good = [day for day in days if day not in bad_days]
-        present = self._present(tables, good)
-        losses = self._losses(dataset, rows, {day: audits[dataset][day] for day in good}, present)
+        overtaken = self._hold.refusals(good) if self._hold else {}
+        present = self._present(tables, good, overtaken)
+        own = {day: audits[dataset][day] for day in good if day not in overtaken}
+        losses = self._losses(dataset, rows, own, present)
         accepts_loss = self._breaker is not None and self._breaker.accepts_loss
         accepted, refused = (losses, {}) if accepts_loss else ({}, losses)
         bad_days |= refused
@@ -200,8 +212,11 @@ class Lake:
             try:
                 with rows.connection.cursor() as cursor:
                     return {
-                        d: self._publish_day(
-                            cursor, d, t, day, audits[d][day], origin, present[d, day]
+                        d: self._replacer.publish(
+                            cursor,
+                            Day(d, t, day, audits[d][day], origin),
+                            present[d, day],
+                            overtaken.get(day, ""),
                         )
                         for d, t in tables.items()
                     }
@@ -238,14 +253,15 @@ class Lake:
         return {day: loss.reason for day, loss in found.items()}
 
     def _present(
-        self, datasets: Iterable[Dataset], days: Sequence[str]
+        self, datasets: Iterable[Dataset], days: Sequence[str], overtaken: Container[str]
     ) -> dict[tuple[Dataset, str], StoredObject | None]:
-        """Return what the lake has of some days that this run may replace."""
+        """Return what the lake has of some days, as far as this run knows or must know."""
         wanted = [(dataset, day) for dataset in datasets for day in days]
 
         def find(one: tuple[Dataset, str]) -> StoredObject | None:
             path = one[0].object_path(one[1])
-            return self._storage.stat(path) if path in self._versions else None
+            known = self._versions.of(path) or one[1] in overtaken
+            return self._storage.stat(path) if known else None
 
         with ThreadPoolExecutor(READERS) as pool:
             return dict(zip(wanted, pool.map(find, wanted), strict=True))
@@ -253,54 +269,3 @@ class Lake:
     def note_bad_days(self, dataset: Dataset, bad_days: Mapping[str, str]) -> None:
         """Let the tables of this run say of a dataset which days it failed at, and why."""
         self._bad_days[dataset.path] = dict(bad_days)
-
-    def _publish_day(
-        self,
-        cursor: Connection,
-        dataset: Dataset,
-        table: str,
-        day: str,
-        found: DayAudit,
-        origin: Mapping[str, str],
-        current: StoredObject | None,
-    ) -> Published:
-        path = dataset.object_path(day)
-        replaces = self._versions.get(path)
-        same = current is not None and current.metadata.get("ecom-content") == found.content
-        # Of the same rows, a source may say something else than before; were that not kept,
-        # the day would seem to have changed ever after.
-        if current and same and current.metadata.get(SOURCE_FACT) == origin.get(SOURCE_FACT):
-            self._contents[path, current.etag] = found.content
-            return Published(found, current.size, self._storage.uri(path), changed=False)
-        facts = {
-            **version_facts(found.content, self._run_id),
-            "ecom-rows": str(found.rows),
-            **({"ecom-nulls": json.dumps(found.nulls)} if dataset.counts_nulls else {}),
-            **measure_facts(found),
-            **origin,
-        }
-        # A version that is not the one to replace makes the put fail; a damaged one has no facts.
-        restated: list[Restatement] = []
-        known = current and current.etag == replaces and has_version(current.metadata)
-        if current and known and dataset.is_restated:
-            same_code = current.metadata["ecom-code"] == origin["ecom-code"]
-            cause = self._cause if same_code else CODE_CHANGE
-            if self.accepted_losses.explain(day, current.metadata["ecom-published"]):
-                cause = ACCEPTED_LOSS
-            restated = self.ledger.write(cursor, dataset, table, day, current, facts, cause)
-        file = self._scratch / "outgoing" / path
-        write_parquet(cursor, dataset, f"{table} WHERE date = {text(day)}", file, facts)
-        size = file.stat().st_size
-        try:
-            self._versions[path] = self._storage.put(path, file, replaces=replaces, facts=facts)
-        except PublishConflictError:
-            current = self._storage.stat(path)
-            # Another run may have made the same of the day, and have been faster.
-            if current is None or current.metadata.get("ecom-content") != found.content:
-                raise
-            return Published(found, current.size, self._storage.uri(path), changed=False)
-        finally:
-            file.unlink()
-        self._contents[path, self._versions[path]] = found.content
-        uri = self._storage.uri(path)
-        return Published(found, size, uri, changed=not same, restated=tuple(restated))

@@ -58,7 +58,10 @@ class S3Storage:
         facts = {str(key): str(value) for key, value in found.attributes.items()}
         return StoredObject(str(found.meta["e_tag"]), found.meta["size"], facts)
 
-    def fetch(self, paths: Iterable[str], scratch: Path) -> dict[str, Path]:
+    def fetch(
+        self, paths: Iterable[str], scratch: Path, *, pinned: bool = False
+    ) -> dict[str, Path]:
+        del pinned  # what was downloaded stays as it is
         with ThreadPoolExecutor(CONCURRENCY) as pool:
             wanted = list(paths)
             files = pool.map(lambda path: self._download(path, scratch), wanted)

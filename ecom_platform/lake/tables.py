@@ -84,12 +84,14 @@ class LakeTable:
         dataset: Which.
         days: ISO days that exist in the lake.
         missing: ISO days that were never computed.
+        changed: ISO days that another run has published since this one began; not among `days`.
         failed: ISO day -> why this very run could not publish it.
     """
 
     dataset: Dataset
     days: tuple[str, ...]
     missing: frozenset[str]
+    changed: frozenset[str]
     failed: Mapping[str, str]
     lake: Lake
 
@@ -111,3 +113,8 @@ class LakeTable:
 def days_before(day: str, count: int) -> str:
     """Return the ISO day so many days before another."""
     return (date.fromisoformat(day) - timedelta(days=count)).isoformat()
+
+
+def overtaken(path: str, day: str) -> str:
+    """Return why days cannot be published that are computed from a day that has changed."""
+    return f"another run published {day} of {path} since this one began; run this day again"

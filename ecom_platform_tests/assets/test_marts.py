@@ -142,7 +142,7 @@ def make_marts(
     return dg.materialize(
         [build_mart_assets(settings, datasets, project)],
         instance=instance,
-        resources=build_resources(settings, datasets),
+        resources=build_resources(settings, datasets, []),
         raise_on_error=False,
     )
 

@@ -103,9 +103,11 @@ class Run:
         return [report.published[day][self.dataset].changed for day in days]
 
     def rows(self, days: Sequence[str] = DAYS, select: str = "*") -> list[tuple[Any, ...]]:
-        """Read days as a step does, in order of days and ids."""
+        """Read days as they are now, in order of days and ids."""
         with self.engine.connect() as connection:
-            add_view(connection, self.lake.table(self.dataset, days).partitions(), "sales")
+            add_view(
+                connection, self.lake.table(self.dataset, days, latest=True).partitions(), "sales"
+            )
             return connection.execute(f"SELECT {select} FROM sales ORDER BY date, id").fetchall()
 
     def stat(self, day: str) -> StoredObject:

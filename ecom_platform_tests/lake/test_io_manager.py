@@ -147,10 +147,11 @@ def build(settings: Settings, shop: Shop) -> dg.Definitions:
             rows.append({"visits": int(inside.sum()), "date": day.date()})
         return pd.DataFrame(rows)
 
+    assets = [visits, by_frame, by_table, rolling]
     return dg.Definitions(
-        assets=[visits, by_frame, by_table, rolling],
+        assets=assets,
         jobs=build_jobs(settings),
-        resources=build_resources(settings, DATASETS),
+        resources=build_resources(settings, DATASETS, assets),
         executor=EXECUTOR,
     )
 

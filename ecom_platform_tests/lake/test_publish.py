@@ -306,7 +306,8 @@ def test_an_overtaken_run_cannot_overwrite_what_a_later_one_published(address: s
     assert list(report.published) == [SECOND]
     assert zombie.stat(FIRST).metadata["ecom-run"] == "the newer"
     assert zombie.rows([FIRST, SECOND], "region") == [("newer",), ("older",)]
-    assert zombie.lake.table(SALES, DAYS).failed == report.bad_days
+    table = zombie.lake.table(SALES, DAYS)
+    assert (table.failed, table.changed) == (report.bad_days, frozenset({FIRST}))
 
 
 def test_what_is_published_beside_an_overtaken_table_is_left_alone_too(address: str) -> None:

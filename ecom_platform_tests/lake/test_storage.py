@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -330,6 +331,22 @@ def test_a_reader_who_looks_again_gets_the_new_version(address: str, tmp_path: P
         reader.etags("raw/orders")
         file = reader.fetch([PATH], scratch)[PATH]
         assert parquet.ParquetFile(file).read()["content"].to_pylist() == [content]
+
+
+@pytest.mark.parametrize("where", ["beside the lake", "on another file system"])
+def test_a_pinned_file_stays_as_it_is_when_the_object_is_replaced(
+    address: str, tmp_path: Path, where: str
+) -> None:
+    storage = open_storage(address)
+    seen = put(storage, tmp_path, "old", None)
+    with TemporaryDirectory(dir=tmp_path if where == "beside the lake" else "/dev/shm") as folder:  # noqa: S108
+        files = storage.fetch([PATH, "raw/orders/none"], Path(folder), pinned=True)
+        put(storage, tmp_path, "new", seen)
+        storage.etags("raw")
+        again = storage.fetch([PATH], Path(folder), pinned=True)[PATH]
+        found = [parquet.ParquetFile(f).read()["content"][0].as_py() for f in (files[PATH], again)]
+    assert (list(files), found) == ([PATH], ["old", "new"])
+    assert read(storage, tmp_path) == "new"
 
 
 def test_an_object_is_downloaded_once_for_all_steps_of_a_run(

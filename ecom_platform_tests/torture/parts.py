@@ -25,9 +25,12 @@ from ecom_platform_tests.torture.months import months
 from ecom_platform_tests.torture.servers import open_maria, open_postgres
 from ecom_platform_tests.torture.stumbles import stumbling_s3
 from ecom_platform_tests.torture.tally import Tally, report
+from ecom_platform_tests.torture.two_writers import two_writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ecom_platform_tests.torture.buckets import Buckets
 
     Part = Callable[["Torture"], None]
 
@@ -79,6 +82,10 @@ def _months_of_mariadb(torture: Torture) -> None:
         months(torture.room("mm"), torture.seed, torture.times(30, 3), server)
 
 
+def _two_writers(torture: Torture, name: str, buckets: Buckets | None = None) -> None:
+    two_writers(torture.room(name), torture.seed, torture.times(20, 4), buckets)
+
+
 #: Parts at a time; a run keeps one core busy.
 PARALLEL = 2
 PARTS: dict[str, Part] = {
@@ -89,6 +96,8 @@ PARTS: dict[str, Part] = {
     "mariadb": lambda t: failing_mariadb(t.room("my"), t.seed, t.times(12, 1)),
     "stumbles": lambda t: stumbling_s3(t.room("st"), t.seed, t.times(1000, 30), t.buckets),
     "kills-s3": lambda t: kills_on_s3(t.room("ks"), t.seed, t.times(100, 5), t.buckets),
+    "writers-folder": lambda t: _two_writers(t, "wf"),
+    "writers-s3": lambda t: _two_writers(t, "ws", t.buckets),
     "months-postgres": _months_of_postgres,
     "months-mariadb": _months_of_mariadb,
 }
