@@ -26,10 +26,10 @@ _LESS_THAN_A_CENT = Decimal("0.005")
 
 MATCHES_SOURCE = "matches_source"
 SAME_COLUMNS, NO_FUTURE = "columns_are_the_same", "nothing_is_of_the_future"
-NO_PAST = "nothing_is_before_the_start"
+NO_PAST, NO_CUT = "nothing_is_before_the_start", "files_end_with_a_line_end"
 _SAME_QUESTION = "Has the source's table the columns, of the types, that it had before?"
 _FUTURE_QUESTION = "Is no row of the source's table of the future, where no day will ever hold it?"
-
+_CUT_QUESTION = "Do the source's CSV files end with a line end, so that no last value may be cut?"
 _PAST_QUESTION = "Is no row of the source's table before ECOM_START_DATE, where nothing is read?"
 
 
@@ -83,6 +83,7 @@ def _build_state(raw: Dataset, settings: Settings) -> dg.AssetChecksDefinition:
         SAME_COLUMNS: _SAME_QUESTION,
         NO_FUTURE: _FUTURE_QUESTION,
         NO_PAST: _PAST_QUESTION,
+        NO_CUT: _CUT_QUESTION,
     }
 
     @dg.multi_asset_check(
@@ -122,6 +123,11 @@ def _build_state(raw: Dataset, settings: Settings) -> dg.AssetChecksDefinition:
             if state.early_rows:
                 facts["earliest"] = state.earliest
             yield _result(raw, NO_PAST, passed=not state.early_rows, facts=facts)
+        if NO_CUT in selected:
+            facts = {"broken": len(state.without_end)}
+            if state.without_end:
+                facts["file"] = state.without_end[-1]
+            yield _result(raw, NO_CUT, passed=not state.without_end, facts=facts)
         if SAME_COLUMNS in selected:
             changed = differences(before, state.columns) if before and state.columns else {}
             facts = changed or {"columns": len(state.columns)}

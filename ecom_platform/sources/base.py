@@ -100,6 +100,7 @@ class TableState:
             folders, which are not read either, the number of these folders.
         earliest: The time or day of the earliest of these, as text.
         undated: Rows without a day of their own.
+        without_end: CSV files that were read for this run and end without a line end.
     """
 
     columns: Mapping[str, str]
@@ -109,6 +110,7 @@ class TableState:
     early_rows: int = 0
     earliest: str = ""
     undated: Undated = field(default_factory=Undated)
+    without_end: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True)

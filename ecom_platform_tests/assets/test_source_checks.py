@@ -89,3 +89,12 @@ def test_a_row_of_the_future_is_told_until_it_is_gone(platform: Platform, tmp_pa
         assert not ask(platform, FUTURE).passed
     (tmp_path / "orders.csv").write_text(f"{HEADER}\n")
     assert ask(platform, FUTURE).passed
+
+
+def test_a_csv_file_whose_last_value_may_be_cut_is_told(platform: Platform, tmp_path: Path) -> None:
+    check = "raw/orders files_end_with_a_line_end"
+    assert ask(platform, check).passed
+    (tmp_path / "orders.csv").write_text(f"{HEADER}\n1,,1.00,2024-03-01 10:00:00,deliv")
+    answer = ask(platform, check)
+    assert not answer.passed
+    assert facts(answer) == {"broken": 1, "file": "orders.csv"}

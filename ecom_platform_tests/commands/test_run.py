@@ -123,6 +123,37 @@ def test_a_bad_day_is_told_once_with_what_follows_from_it(
     assert EMAIL.encode() not in recorded(tmp_path)
 
 
+def test_a_source_that_lost_its_rows_changes_nothing_until_somebody_says_that_it_is_meant(
+    shop: Path, lake: Path
+) -> None:
+    assert ecom("run", *DAYS).code == 0
+    before = objects(lake)
+    file = shop / "payments.csv"
+    file.write_text(file.read_text().splitlines()[0] + "\n")
+
+    done = ecom("run", *DAYS)
+
+    assert done.code == 2
+    head, reason, *_ = done.err.splitlines()
+    assert head.startswith("✗ raw/payments: 1 of 2 days of raw/payments were not published")
+    assert reason == (
+        "2024-03-01: the source has no payments at all any more; of this day 1 are published. "
+        "If that is meant: --accept-loss"
+    )
+    assert re.search(r"Incident \d is new: raw/payments is_published, 2024-03-01", done.err)
+    assert objects(lake) == before
+
+    done = ecom("run", *DAYS, "--accept-loss")
+
+    assert done.code == 0
+    shown = ecom("show", "total_revenue", *DAYS, "--region", "all", "--format", "csv")
+    assert shown.out.splitlines()[1:] == ["2024-03-01,all,0.00", "2024-03-02,all,0.00"]
+    # The ledger keeps by whose word, and nothing is wrong any more.
+    told = ecom("restatements", *DAYS, "--format", "csv").out.splitlines()
+    assert [line for line in told if "raw/payments" in line and "2024-03-01" in line]
+    assert "No incident is open." in ecom("incidents", "list").err
+
+
 def test_what_keeps_every_day_from_being_made_is_an_error(shop: Path, lake: Path) -> None:
     (shop / "payments.csv").write_text("id,order_id,amount\n")
 

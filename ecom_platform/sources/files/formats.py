@@ -50,6 +50,31 @@ _CSV_FAULTS = {
 }
 
 
+class Lines:
+    """The lines of a file with their ends; only UTF-8, and of bounded length."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        #: Whether the last line that was read has an end.
+        self.has_end = True
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield them as text."""
+        number = 0
+        while line := self._stream.readline(_LONGEST_LINE):
+            number += 1
+            if number == 1:
+                line = line.removeprefix(_BOM)
+                refuse_other_kinds(line)
+            if len(line) == _LONGEST_LINE:
+                raise BrokenFileError(f"is longer than {_LONGEST_LINE:,} bytes", number)
+            self.has_end = line.endswith((b"\n", b"\r"))
+            try:
+                yield line.decode()
+            except UnicodeDecodeError as error:
+                raise BrokenFileError(f"byte {error.start + 1} is not UTF-8", number) from None
+
+
 @dataclass(frozen=True)
 class TextRows:
     """The rows of a file.
@@ -59,11 +84,13 @@ class TextRows:
             with any batch.
         integers: Columns that the file itself declares to be integers.
         declared: All columns that the file says it has -> their type. JSON Lines say nothing.
+        lines: Of CSV, whose last one may have been cut without a trace.
     """
 
     batches: Iterator[pa.RecordBatch]
     integers: frozenset[str] = frozenset()
     declared: Mapping[str, str] = field(default_factory=dict[str, str])
+    lines: Lines | None = None
 
 
 def read_rows(
@@ -97,9 +124,10 @@ def read_rows(
     plain = cast("IO[bytes]", gzip.GzipFile(fileobj=stream)) if suffix.endswith(".gz") else stream
     with _explained():
         if suffix.startswith(".csv"):
-            header, batches = _read_csv(plain, columns, delimiter)
-            return TextRows(batches, declared=dict.fromkeys(header, "text"))
-        return TextRows(_read_json_lines(plain, columns))
+            lines = Lines(plain)
+            header, batches = _read_csv(lines, columns, delimiter)
+            return TextRows(batches, declared=dict.fromkeys(header, "text"), lines=lines)
+        return TextRows(_read_json_lines(Lines(plain), columns))
 
 
 @contextmanager
@@ -114,26 +142,10 @@ def _explained() -> Generator[None]:
         raise BrokenFileError("is damaged: its gzip data cannot be unpacked") from None
 
 
-def _lines(stream: IO[bytes]) -> Iterator[str]:
-    """Yield lines with their ends; only UTF-8, and of bounded length."""
-    number = 0
-    while line := stream.readline(_LONGEST_LINE):
-        number += 1
-        if number == 1:
-            line = line.removeprefix(_BOM)
-            refuse_other_kinds(line)
-        if len(line) == _LONGEST_LINE:
-            raise BrokenFileError(f"is longer than {_LONGEST_LINE:,} bytes", number)
-        try:
-            yield line.decode()
-        except UnicodeDecodeError as error:
-            raise BrokenFileError(f"byte {error.start + 1} is not UTF-8", number) from None
-
-
 def _read_csv(
-    stream: IO[bytes], columns: Sequence[str], delimiter: str
+    lines: Lines, columns: Sequence[str], delimiter: str
 ) -> tuple[list[str], Iterator[pa.RecordBatch]]:
-    rows = _csv_rows(_lines(stream), delimiter)
+    rows = _csv_rows(lines, delimiter)
     header = next(rows, None)
     if header is None:
         raise BrokenFileError("is empty: it has no header line")
@@ -150,7 +162,7 @@ def _read_csv(
     return header, map(_empty_as_null, _batches(map(wanted, rows), columns))
 
 
-def _csv_rows(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
+def _csv_rows(lines: Lines, delimiter: str) -> Iterator[list[str]]:
     """Yield the header and the rows, each as wide as the header; blank lines are none."""
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     width, line = 0, 1
@@ -174,14 +186,14 @@ class _Object(list[tuple[str, Any]]):
     """A JSON object as its pairs, so that no repeated key is lost."""
 
 
-def _read_json_lines(stream: IO[bytes], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    rows = _json_rows(_lines(stream), columns)
+def _read_json_lines(lines: Lines, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    rows = _json_rows(lines, columns)
     # The first row is read now, as CSV's header is.
     first = list(islice(rows, 1))
     return _batches(chain(first, rows), columns)
 
 
-def _json_rows(lines: Iterator[str], columns: Sequence[str]) -> Iterator[list[str | None]]:
+def _json_rows(lines: Lines, columns: Sequence[str]) -> Iterator[list[str | None]]:
     # Numbers stay the text they are written as, so that none is rounded.
     decoder = json.JSONDecoder(
         object_pairs_hook=_Object, parse_float=str, parse_int=str, parse_constant=str

@@ -145,6 +145,7 @@ class FilesSnapshot:
                 undated = self._undated(db, layout, whole)
         future = {day: totals.rows for day, (totals, _) in days.items() if day > today}
         files = [file for file, day in layout.dated_files if day is None or day <= today]
+        without_end = self._files.without_end(file for file, _ in layout.dated_files)
         declared: Mapping[str, str] = {}
         with suppress(BrokenFileError):  # which its day tells of
             if files:
@@ -157,6 +158,7 @@ class FilesSnapshot:
             sum(early.values()),
             str(min(early, default="")),
             undated,
+            without_end,
         )
 
     def missing(self, layout: Layout, day: date) -> str:

@@ -20,6 +20,7 @@ from pyarrow import parquet
 
 from ecom_platform.datasets import Type
 from ecom_platform.errors import SourceTooSlowError
+from ecom_platform.privacy import redact
 from ecom_platform.settings import SOURCE_COLUMNS
 from ecom_platform.sources.files.faults import BrokenFileError
 from ecom_platform.sources.files.formats import read_rows
@@ -44,6 +45,7 @@ class TextFile:
         rows: Number of rows.
         integers: Id columns that the file declares to be integers.
         sha256: Of the file as it lies there, where markers may ask for it.
+        has_end: Whether its last line has an end; True of what is not CSV.
         broken: Why it cannot be read, naming file and line; empty when it could.
     """
 
@@ -51,6 +53,7 @@ class TextFile:
     rows: int = 0
     integers: frozenset[str] = frozenset()
     sha256: str = ""
+    has_end: bool = True
     broken: str = ""
 
 
@@ -132,6 +135,11 @@ class TextFiles:
                 self._parsed[file] = parsed
         return [(day, self._parsed[file]) for file, day in days.items()]
 
+    def without_end(self, files: Iterable[StoredFile]) -> list[str]:
+        """Return the paths of those that were parsed and whose last line has no end."""
+        parsed = {file.path: self._parsed[file] for file in files if file in self._parsed}
+        return [redact(path) for path, text in parsed.items() if not text.has_end]
+
     def _parse(
         self, table: str, file: StoredFile, copy: Path, day: date | None, target: Path
     ) -> TextFile:
@@ -169,4 +177,5 @@ class TextFiles:
             has_sum = settings.source_markers
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest() if has_sum else ""
         integers = frozenset(name for name in ids if names[name] in texts.integers)
-        return TextFile(target, rows, integers, sha256)
+        has_end = texts.lines is None or texts.lines.has_end
+        return TextFile(target, rows, integers, sha256, has_end)
