@@ -22,13 +22,26 @@ from pyarrow import parquet
 
 from ecom_platform.settings import Settings
 from ecom_platform_tests.comparisons import content, thorough
-from ecom_platform_tests.odd_values import ID_TEXTS, NUMBER_TEXTS, TEXTS, TIME_TEXTS
+from ecom_platform_tests.odd_values import (
+    ID_TEXTS,
+    MARIADB_TIMES,
+    NUMBER_TEXTS,
+    NUMBERS,
+    POSTGRES_NUMBERS,
+    POSTGRES_TIMES,
+    STORED_IDS,
+    STORED_TEXTS,
+    TEXTS,
+    TIME_TEXTS,
+)
 from ecom_platform_tests.oracle import Customer, Order, Payment, Shop
 from ecom_platform_tests.pipeline import Pipeline
 from ecom_platform_tests.shop_writers import ROWS, write_csv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ecom_platform_tests.sources.shop_database import ShopDatabase
 
 
 EXAMPLES = int(os.environ.get("ODD_SHOPS", "2"))
@@ -180,3 +193,32 @@ def test_an_odd_value_in_a_file_leaves_the_other_days_as_they_are(
     with TemporaryDirectory() as folder:
         write(together(good_shop(), odd), Path(folder))
         assert_others_stand(instance, Path(folder).as_uri(), usual)
+
+
+@pytest.mark.parametrize(
+    ("kind", "amounts", "times"),
+    [("database", POSTGRES_NUMBERS, POSTGRES_TIMES), ("maria", NUMBERS, MARIADB_TIMES)],
+)
+def test_an_odd_value_in_a_database_leaves_the_other_days_as_they_are(
+    request: pytest.FixtureRequest,
+    instance: dg.DagsterInstance,
+    usual: dict[str, Any],
+    kind: str,
+    amounts: st.SearchStrategy[Any],
+    times: st.SearchStrategy[Any],
+) -> None:
+    database: ShopDatabase = request.getfixturevalue(kind)
+
+    @thorough(EXAMPLES)
+    @given(odd=odd_rows(STORED_IDS, amounts, times, STORED_TEXTS))
+    def holds(odd: Shop) -> None:
+        database.create(
+            orders_id="text", orders_customer_id="text", orders_total_amount="any_number",
+            orders_created_at="naive", customers_id="text", payments_id="text",
+            payments_order_id="text", payments_amount="any_number", payments_paid_at="naive",
+        )  # fmt: skip
+        for table, rows in together(good_shop(), odd)._asdict().items():
+            database.copy(table, rows)
+        assert_others_stand(instance, database.url, usual)
+
+    holds()
