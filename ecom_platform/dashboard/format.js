@@ -52,7 +52,7 @@ const axis = {
   number: (v) => compact.format(v),
 };
 const show = (unit, value, how = exact) =>
-  value === null || value === undefined || Number.isNaN(value) ? "–" : how[unit](value);
+  value === null || value === undefined || Number.isNaN(value) ? "–" : how[unit](value).replace("-", "−");
 
 // How a value differs from the one before: a share in points, others in percent. Of a value at or
 // below zero there is no percentage, nor down to one below it: then it is the difference itself.

@@ -145,10 +145,10 @@ const whole = (kpi, region, found) =>
 function changeOf(kpi, found, { to }) {
   if (!found) return "&nbsp;";
   if (found.isProvisional)
-    return `<span class="pill" title="Payments of these days are still pending">provisional</span>settled by ${shortDay(to + RIPE_AFTER)}`;
+    return `<span class="pill" title="Payments of these days are still pending">provisional</span><span>settled by ${shortDay(to + RIPE_AFTER)}</span>`;
   if (found.until !== undefined)
-    return `<span title="${escape(`Of the settled days, up to ${longDay(found.until)}: it was ${show(kpi.unit, found.was)} of as many days before`)}">${pill(found, kpi.better)}to ${shortDay(found.until)}, settled</span>`;
+    return `<span title="${escape(`Of the settled days, up to ${longDay(found.until)}: it was ${show(kpi.unit, found.was)} of as many days before`)}">${pill(found, kpi.better)}<span>settled, to ${shortDay(found.until)}</span></span>`;
   const title = found.open ? ` title="${show("money", found.open)} are pending, and may make up for it"` : "";
-  return `<span${title}>${pill(found, kpi.better)}from ${show(kpi.unit, found.was, rough)}</span>`;
+  return `<span${title}>${pill(found, kpi.better)}<span>from ${show(kpi.unit, found.was, rough)}</span></span>`;
 }
 const definition = (kpi) => (D.definitions.find(([name]) => name === kpi.label) ?? ["", ""])[1];
