@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: Processes are started and runs are executed; Dagster's daemon looks twice a minute.
-PATIENCE = 180
+PATIENCE = 500
 
 RUNS = """
 query Runs($backfill: String!) {
