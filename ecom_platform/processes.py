@@ -17,14 +17,15 @@ class Process:
 
     Args:
         host: Name of its machine.
-        machine: Tells machines of one name apart, such as containers, and one from itself
-            before it was started anew.
+        machine: Tells machines of one name apart; nothing where the system does not say.
+        boot: Tells a machine from itself before it was started anew, and containers apart.
         pid: Its number there.
         started: When it began, in the kernel's own words; nothing where the system does not say.
     """
 
     host: str
     machine: str
+    boot: str
     pid: int
     started: str
 
@@ -33,19 +34,31 @@ class Process:
 
     def is_gone(self) -> bool:
         """Say whether the process is known to have ended; of another machine, that is not known."""
-        if (self.host, self.machine) != (socket.gethostname(), _machine()):
+        here = this_process()
+        if (self.host, self.machine) != (here.host, here.machine):
             return False
-        return _started(self.pid) != self.started
+        if self.boot == here.boot:
+            return _started(self.pid) != self.started
+        # In another container of this machine it may live; not since the machine was started anew.
+        return bool(self.machine) and self.boot.split()[:1] != here.boot.split()[:1]
 
 
 def this_process() -> Process:
     """Return the process that asks."""
     pid = os.getpid()
-    return Process(socket.gethostname(), _machine(), pid, _started(pid) or "")
+    return Process(socket.gethostname(), _machine(), _boot(), pid, _started(pid) or "")
 
 
 @cache
 def _machine() -> str:
+    try:
+        return Path("/etc/machine-id").read_text().strip()
+    except OSError:
+        return ""
+
+
+@cache
+def _boot() -> str:
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {(_PROC / 'self/ns/pid').readlink()}"

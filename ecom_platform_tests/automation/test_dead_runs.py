@@ -55,6 +55,7 @@ def test_a_run_whose_process_was_killed_is_ended_and_no_other(
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as child:
         assert child.stdout
         process = Process(**json.loads(child.stdout.readline()))
+        in_a_container = f"{process.boot.split()[0]} pid:[1]"
         tags = {PROCESS_TAG: json.dumps(asdict(process)), **DAYS}
         run = start(tags)
         repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("ecom_platform"), "it")
@@ -63,6 +64,8 @@ def test_a_run_whose_process_was_killed_is_ended_and_no_other(
             start({}),  # launched by the daemon
             start(tags, remote_job_origin=RemoteJobOrigin(repository, "daily")),  # launched anew
             start({PROCESS_TAG: json.dumps(asdict(replace(process, host="elsewhere")))}),
+            start({PROCESS_TAG: json.dumps(asdict(replace(process, boot=in_a_container)))}),
+            start({PROCESS_TAG: json.dumps(asdict(replace(process, machine="", boot="")))}),
             start({PROCESS_TAG: "no process"}),
         }
         assert end_dead_runs(instance) == []
@@ -70,6 +73,13 @@ def test_a_run_whose_process_was_killed_is_ended_and_no_other(
     # Its number now belongs to another process.
     other = asdict(replace(this_process(), started="1"))
     reused = start({PROCESS_TAG: json.dumps(other)})
+
+    # Since then this machine was started anew.
+    earlier = asdict(replace(this_process(), machine="1b", boot="0 pid:[1]"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ecom_platform.processes._machine", lambda: "1b")
+        restarted = start({PROCESS_TAG: json.dumps(earlier)})
+        assert end_dead_runs(instance) == [f"run {restarted[:8]}"]
 
     assert sorted(end_dead_runs(instance)) == sorted(
         [f"run {run[:8]} of 2024-03-01 to 2024-03-02", f"run {reused[:8]}"]

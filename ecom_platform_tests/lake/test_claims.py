@@ -294,10 +294,10 @@ def test_a_claim_whose_run_was_killed_is_dropped(tmp_path: Path, killed: str) ->
         claims.drop(now + LIFETIME + timedelta(minutes=1))
     else:
         here = claim.process
-        claim.process = Process("elsewhere", here.machine, here.pid, "at another time")
+        claim.process = Process("elsewhere", here.machine, here.boot, here.pid, "at another time")
         claims.drop(now)
         assert claims.claims == [claim]  # nobody here can know
-        claim.process = Process(here.host, here.machine, here.pid, "at another time")
+        claim.process = Process(here.host, here.machine, here.boot, here.pid, "at another time")
         claims.drop(now)
     assert claims.claims == []
     # Should it live after all, it finds that it is not counted any more.
