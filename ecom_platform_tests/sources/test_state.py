@@ -137,6 +137,8 @@ def test_rows_of_a_file_before_the_start_and_without_a_day_are_counted(tmp_path:
         (["01/13/2026 8:26"], "Set ECOM_SOURCE_TIMESTAMP_FORMAT=%m/%d/%Y %H:%M"),
         (["01/12/2026"], "%m/%d/%Y or, where that is what they mean, %d/%m/%Y"),
         (["2026-11-20T08:26:00.1234567Z"], "%Y-%m-%dT%H:%M:%S.%n%z"),
+        (["20 Nov 2026 08:26 AM+0100"], "Set ECOM_SOURCE_TIMESTAMP_FORMAT=%d %b %Y %I:%M %p%z"),
+        (["11/20/2026 8:26 PM Etc/GMT+5"], "ECOM_SOURCE_TIMESTAMP_FORMAT=%m/%d/%Y %I:%M %p %Z"),
         (["soon", "later", "01/13/2026"], "Write them in ISO 8601, or their strptime pattern"),
         ([], "Give these rows a time in the source."),
     ],
