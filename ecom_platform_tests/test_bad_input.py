@@ -353,6 +353,7 @@ def test_a_lake_that_may_not_be_written_to_is_named(shop: Path, tmp_path: Path) 
     done = ecom(
         "run", "--from", "2024-03-01", "--to", "2024-03-02",
         as_a_user=True, ECOM_SOURCE=shop.as_uri(), ECOM_LAKE=str(lake), ECOM_START_DATE=str(FIRST),
+        ECOM_RETRY_SECONDS="0",
     )  # fmt: skip
     for folder in folders:
         folder.chmod(0o755)

@@ -25,7 +25,7 @@ from ecom_platform.engines.duckdb import Engine
 from ecom_platform.errors import SettingsError
 from ecom_platform.privacy import email_key_tables, load_email_key, redact
 from ecom_platform.settings import SOURCE_COLUMNS, Settings
-from ecom_platform_tests.commands.harness import ecom, recorded
+from ecom_platform_tests.commands.harness import call, ecom, recorded
 from ecom_platform_tests.platform import open_platform
 
 if TYPE_CHECKING:
@@ -85,28 +85,31 @@ def texts_of(file: Path) -> str:
 
 
 def test_addresses_are_in_raw_customers_and_nowhere_else_whatever_columns_were_misused_for(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "shop").mkdir()
     write(tmp_path / "shop", **MISUSED)
-    environment = {
+    for name, value in {
         "ECOM_SOURCE": (tmp_path / "shop").as_uri(),
         "ECOM_LAKE": str(tmp_path / "lake"),
         "ECOM_START_DATE": str(DAY),
         "DAGSTER_HOME": str(tmp_path / "home"),
-    }
+    }.items():
+        monkeypatch.setenv(name, value)
     days = ("--from", str(DAY), "--to", str(DAY))
-    done: list[Done] = [ecom("run", *days, **environment)]
+    done: list[Done] = [ecom("run", *days)]
     assert done[0].code == 0
     for layer, table in (
         *(("raw", table) for table in SOURCE_COLUMNS),
         ("cleaned", "payments"), ("quarantine", "customers"),
     ):  # fmt: skip
         target = str(tmp_path / f"{layer}-{table}.csv")
-        done.append(ecom("export", f"{layer}/{table}", *days, "--output", target, **environment))
+        done.append(
+            call(monkeypatch, capsys, "export", f"{layer}/{table}", *days, "--output", target)
+        )
         assert MARK not in (tmp_path / f"{layer}-{table}.csv").read_text()
-    done.append(ecom("show", "total_orders", *days, "--format", "json", **environment))
-    done.append(ecom("doctor", **environment))
+    done.append(call(monkeypatch, capsys, "show", "total_orders", *days, "--format", "json"))
+    done.append(call(monkeypatch, capsys, "doctor"))
     assert not [said for said in done if MARK in said.out + said.err]
 
     objects = sorted((tmp_path / "lake").rglob("*.parquet"))
