@@ -145,7 +145,7 @@ $(VENV)/.installed-demo: requirements-demo.lock pyproject.toml $(BIN)/python
 
 $(VENV)/.installed-all: requirements.lock pyproject.toml $(BIN)/python
 	@echo "Installing the platform and its tools into $(VENV) (a few minutes) ..."
-	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --require-hashes --no-deps -r requirements.lock
 	@$(PIP) --no-build-isolation --no-deps -e .
 	@$(BIN)/python -m pip --disable-pip-version-check check
 	@touch $@ $(VENV)/.installed-demo
