@@ -23,14 +23,16 @@ if TYPE_CHECKING:
     from ecom_platform_tests.sources.shop_database import ShopDatabase
 
 _NUMBERS = count(1)
+#: Files of minutes: what begins last keeps one core busy while the others have nothing to do.
+_LONG = ("test_metrics_equal_oracle.py", "test_metamorphic.py", "test_rehearsal.py")
 
 hypothesis_settings.register_profile("default", deadline=None, print_blob=True)
 hypothesis_settings.load_profile("default")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests of web pages: they mostly wait, while others are at work."""
-    items.sort(key=lambda item: "ui" not in item.path.parts)
+    """Begin with the longest, and with those of web pages: they mostly wait for others' work."""
+    items.sort(key=lambda item: "ui" not in item.path.parts and item.path.name not in _LONG)
 
 
 @pytest.fixture(autouse=True)
