@@ -36,8 +36,9 @@ _FEWER = "Lower ECOM_SOURCE_CONNECTIONS, or allow the database user more connect
 #: What is said where there is no connection -> whether it may pass, what to do. There is no code
 #: to go by.
 _REFUSALS = (
-    (r"too many|connection slots", True, _FEWER),
+    (r"too many|connection slots|no more connections", True, _FEWER),
     (r"starting up|shutting down|recovery mode|accepting connections", True, _TRY_LATER),
+    (r"terminating connection|due to timeout|_timeout$|try again later", True, _TRY_LATER),
     (r"password|authentication|SASL", False, "Correct the user and password in ECOM_SOURCE."),
     (r'role ".*" does not exist', False, "Correct the user in ECOM_SOURCE."),
     (r'database ".*" does not exist', False, "Correct the database's name in ECOM_SOURCE."),
