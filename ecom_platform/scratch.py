@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory, gettempdir
+from tempfile import gettempdir, mkdtemp
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 _PREFIX = "ecom-scratch-"
-_LOCK = ".lock"
 
 
 @contextmanager
@@ -22,21 +22,41 @@ def scratch_folder() -> Generator[Path]:
 
     They hold what the source holds, e-mail addresses included.
     """
-    _remove_abandoned()
-    with TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        with (folder / "locking").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            # Under its name it is locked from the start, so nobody takes it for abandoned.
-            (folder / "locking").rename(folder / _LOCK)
-            yield folder
+    for left in Path(gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # in use, another user's, or gone by now
+            lock = _lock(left)
+            shutil.rmtree(left, ignore_errors=True)
+            os.close(lock)
+    folder, lock = _make_locked()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
 
 
-def _remove_abandoned() -> None:
-    for folder in Path(gettempdir()).glob(f"{_PREFIX}*"):
-        try:
-            with (folder / _LOCK).open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-        except OSError:  # in use, another user's, or gone by now
-            continue
+def _make_locked() -> tuple[Path, int]:
+    while True:
+        folder = Path(mkdtemp(prefix=_PREFIX))
+        # Another run may take it for abandoned in the moment before it is locked.
+        with suppress(FileNotFoundError, BlockingIOError):
+            lock = _lock(folder)
+            if folder.exists():
+                return folder, lock
+            os.close(lock)
+
+
+def _lock(folder: Path) -> int:
+    """Lock a folder, until its descriptor is closed or the process ends.
+
+    Raises:
+        BlockingIOError: Another process holds the lock.
+        FileNotFoundError: The folder is not there.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor

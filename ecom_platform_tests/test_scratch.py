@@ -1,6 +1,7 @@
 """Scratch folders go with their runs."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,6 +39,17 @@ def killed(tmp_path: Path) -> Path:
         process.send_signal(signal.SIGKILL)
     assert (folder / "customers").exists()
     return folder
+
+
+def test_a_folder_whose_process_was_killed_before_or_after_it_was_in_use_goes_too(
+    tmp_path: Path,
+) -> None:
+    name = killed(tmp_path).name
+    for child in tmp_path.iterdir():
+        shutil.rmtree(child)
+    (tmp_path / name[:-1]).mkdir()  # made, and not yet used; or partly removed
+    with scratch_folder():
+        assert not (tmp_path / name[:-1]).exists()
 
 
 def test_the_folder_is_for_its_user_alone_and_goes_at_the_end() -> None:
