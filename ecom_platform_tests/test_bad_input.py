@@ -425,6 +425,8 @@ def test_credentials_that_have_expired_are_said_to_have(
             (failure,) = told(settings)
         server.shutdown()
 
-    assert failure.startswith(f"s3://{bucket}/lake: the AWS credentials have expired")
+    assert failure.startswith(
+        f"s3://{bucket}/lake/runs/claims.json: the AWS credentials have expired"
+    )
     assert "Renew them" in failure
     assert client.list_objects_v2(Bucket=bucket)["Contents"] == before

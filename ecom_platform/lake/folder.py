@@ -62,10 +62,11 @@ class FolderStorage:
     def stat(self, path: str) -> StoredObject | None:
         from pyarrow import parquet
 
-        try:
-            found = (self.root / path).stat()
-        except FileNotFoundError:
-            return None
+        with self._explain_errors():
+            try:
+                found = (self.root / path).stat()
+            except FileNotFoundError:
+                return None
         try:
             footer = parquet.read_metadata(self.root / path).metadata or {}
         except (OSError, ValueError):  # a damaged file has no facts, and may be replaced

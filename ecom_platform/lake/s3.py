@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from obstore import PutMode
+    from obstore import GetResult, PutMode
 
 #: Requests under way at once. S3 answers in some 20 ms whatever the size of a small object.
 CONCURRENCY = 32
@@ -48,11 +49,19 @@ class S3Storage:
 
     def stat(self, path: str) -> StoredObject | None:
         import obstore
+        from obstore.exceptions import GenericError, PermissionDeniedError
+
+        def asked() -> GetResult:
+            try:
+                return obstore.get(self._store, path, options={"head": True})
+            except (GenericError, PermissionDeniedError) as error:
+                if not re.search("40[03]", str(error)):
+                    raise
+                # The answer to a HEAD has no body, where S3 says why; that to a GET has.
+                return obstore.get(self._store, path, options={"range": (0, 1)})
 
         try:
-            found = call_s3(
-                self.uri(path), lambda: obstore.get(self._store, path, options={"head": True})
-            )
+            found = call_s3(self.uri(path), asked)
         except FileNotFoundError:
             return None
         facts = {str(key): str(value) for key, value in found.attributes.items()}
