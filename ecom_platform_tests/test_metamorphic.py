@@ -190,7 +190,7 @@ def _objects(settings: Settings) -> dict[str, str]:
 
 
 @thorough(2)
-@given(shops(typed=True), st.integers(1, 200))
+@given(shops(typed=True), st.integers(1, 100))
 def test_weeks_later_the_same_shop_has_the_same_figures(
     instance: dg.DagsterInstance, case: Case, weeks: int
 ) -> None:

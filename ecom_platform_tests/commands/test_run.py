@@ -148,10 +148,13 @@ def test_a_source_that_lost_its_rows_changes_nothing_until_somebody_says_that_it
     assert done.code == 0
     shown = ecom("show", "total_revenue", *DAYS, "--region", "all", "--format", "csv")
     assert shown.out.splitlines()[1:] == ["2024-03-01,all,0.00", "2024-03-02,all,0.00"]
-    # The ledger keeps by whose word, and nothing is wrong any more.
+    # The ledger keeps by whose word; what is left is that a settled number has changed.
     told = ecom("restatements", *DAYS, "--format", "csv").out.splitlines()
     assert [line for line in told if "raw/payments" in line and "2024-03-01" in line]
-    assert "No incident is open." in ecom("incidents", "list").err
+    listed = ecom("incidents", "list", "--format", "csv").out.splitlines()[1:]
+    assert [line.split(",")[2:4] for line in listed] == [
+        ["ledger/restatements", "settled_numbers_changed"]
+    ]
 
 
 def test_what_keeps_every_day_from_being_made_is_an_error(shop: Path, lake: Path) -> None:

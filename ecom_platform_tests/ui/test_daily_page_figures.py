@@ -27,14 +27,14 @@ LABELS = {
 }
 
 
+MINUS = "\N{MINUS SIGN}"
+
+
 def told(unit: str, value: Any) -> str:
     if value is None:
         return UNKNOWN
-    if unit == "count":
-        return f"{value:,}"
-    if unit == "ratio":
-        return f"{value:.1%}"
-    return f"{value:,.2f}"
+    form = {"count": ",", "ratio": ".1%", "money": ",.2f"}[unit]
+    return format(value, form).replace("-", MINUS)
 
 
 UNITS = {
@@ -65,7 +65,8 @@ def same(shown: str, wanted: str) -> bool:
     """Compare texts; halves may be rounded one way by Python and another by the browser."""
     if shown == wanted or UNKNOWN in (shown, wanted):
         return shown == wanted
-    number = [Decimal(text.replace(",", "").rstrip("%")) for text in (shown, wanted)]
+    texts = (shown.replace(MINUS, "-"), wanted.replace(MINUS, "-"))
+    number = [Decimal(text.replace(",", "").rstrip("%")) for text in texts]
     is_exact = "." not in wanted or not wanted.endswith("%")
     return not is_exact and abs(number[0] - number[1]) <= Decimal("0.1")
 
