@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import Event as Flag
@@ -49,11 +50,16 @@ def live(folder: Path, speed: float, seconds: float | None, seed: int) -> int:
     address = _demo_database(folder)
     console = PlainConsole(highlight=False, soft_wrap=True)
     happened: list[Event] = []
-    with open_live_shop(address, seed) as shop, _until_interrupted() as ended:
+    with (
+        open_live_shop(address, seed) as shop,
+        _until_interrupted() as ended,
+        # In the main thread, the driver keeps a Ctrl-C that comes during a statement to itself.
+        ThreadPoolExecutor(1) as database,
+    ):
         console.print(f"The shop goes on, {speed:g} events a minute. Ctrl-C ends it.", style="dim")
         for _ in _moments(speed, seconds, seed, ended):
             now = datetime.now(UTC)
-            event = shop.next_event(now)
+            event = database.submit(shop.next_event, now).result()
             console.print(_line(now, event))
             happened.append(event)
     _print_summary(happened, console)
