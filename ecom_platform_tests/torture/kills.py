@@ -53,7 +53,7 @@ def kills_on_a_folder(folder: Path, seed: int, kills: int) -> None:
     change = files_in_folder(folder, seed)
     random = Random(seed)  # noqa: S311  -- not for secrets
     before = Tally("kill -9 before every n-th file or network operation", "folder")
-    step = -(-change.operations // kills)
+    step = max(1, change.operations // kills)
     before.notes = f"every {step}. of {change.operations}; {_IN_A_ROW}"
     numbers = list(range(1, change.operations, step))
     for some in batched(random.sample(numbers, len(numbers))):
@@ -81,7 +81,7 @@ def kills_on_s3(folder: Path, seed: int, kills: int, buckets: Buckets) -> None:
         with disturbed(change) as world:
             world.run(DAYS[0], DAYS[-1])
         moments = [(request, moment) for request in range(1, proxy.seen + 1) for moment in MOMENTS]
-        step = -(-len(moments) // kills)
+        step = max(1, len(moments) // kills)
         tally = Tally("kill -9 at every n-th request", "S3")
         tally.notes = (
             f"every {step}. of {proxy.seen} requests x {len(MOMENTS)} moments; {_IN_A_ROW}"
