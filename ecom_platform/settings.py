@@ -186,6 +186,13 @@ class Settings(AlertSettings):
     quarantine_min_rows: int = Field(
         default=5, ge=0, description="Up to this many quarantined rows never fail a day."
     )
+    unknown_status_max_share: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="A day fails when more than this share of its payments, and more than "
+        "`ECOM_QUARANTINE_MIN_ROWS`, have a status that `ECOM_PAYMENT_STATUSES` has no word for.",
+    )
     thresholds: Path | None = Field(
         default=None,
         description="A TOML file with your own thresholds of the checks; it holds only what "

@@ -84,6 +84,7 @@ def cases(draw: st.DrawFn, *, typed: bool = False, most_shops: int = 1) -> Case:
         "void_order_statuses": draw(st.sampled_from((default_void, ("returned", "unknown")))),
         "payment_statuses": draw(st.sampled_from(({}, {"completed": ["Abgeschlossen "]}))),
         "quarantine_max_share": 1.0,
+        "unknown_status_max_share": 1.0,
     }
     business_zone, source_zone = ZoneInfo(timezone_name), ZoneInfo(source_timezone)
     around = st.sampled_from([start - timedelta(days=1), *days, days[-1] + timedelta(days=1)])

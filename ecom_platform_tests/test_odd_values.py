@@ -123,7 +123,8 @@ def together(*shops: Shop) -> Shop:
 def settings_of(source: str, lake: Path) -> Settings:
     return Settings(
         _env_file=None, source=source, lake=str(lake), start_date=START, retention_days=1,
-        email_hmac_key="k" * 32, quarantine_max_share=1.0, source_connections=1, engine_threads=1,
+        email_hmac_key="k" * 32, quarantine_max_share=1.0, unknown_status_max_share=1.0,
+        source_connections=1, engine_threads=1,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ Of every day: raw rows = cleaned + quarantined + exact duplicates, asserted in e
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -12,6 +12,10 @@ import dagster as dg
 from ecom_platform.assets import describe
 from ecom_platform.assets.sql_files import SQL_FOLDER, SqlFile
 from ecom_platform.assets.steps import add_email_key, add_settings, compute_days, unready_days
+from ecom_platform.assets.unfit_days import (
+    days_of_too_many_rejected,
+    days_of_unknown_statuses,
+)
 from ecom_platform.datasets import CLEANED, QUARANTINE, RAW, Dataset, Type
 from ecom_platform.engines.duckdb import (
     Connection,
@@ -22,7 +26,6 @@ from ecom_platform.engines.duckdb import (
 )
 from ecom_platform.engines.explain import explain_sql_errors
 from ecom_platform.lake.failures import explain_errors
-from ecom_platform.lake.fingerprints import UNDATED_FACT
 from ecom_platform.lake.tables import LakeTable, Rows
 from ecom_platform.settings import Settings
 
@@ -136,7 +139,8 @@ def _clean_days(
         day: {**found, **({REASONS: json.dumps(reasons[day])} if day in reasons else {})}
         for day, found in counts.items()
     }
-    bad_days |= _days_of_too_many(rows, counts, reasons, engine.settings)
+    bad_days |= days_of_unknown_statuses(connection, cleaned, engine.settings)
+    bad_days |= days_of_too_many_rejected(rows, counts, reasons, engine.settings)
     for day, count in _undecided(connection, rows.dataset).items():
         bad_days[day] = f"the cleaning SQL loses or repeats {count} rows"
     return Rows(connection, "accepted", bad_days, facts, beside={quarantine: "rejected"})
@@ -187,56 +191,6 @@ def _reasons(connection: Connection) -> dict[str, dict[str, int]]:
     for day, reason, count in found:
         reasons.setdefault(day, {})[reason] = count
     return reasons
-
-
-def _days_of_too_many(
-    rows: LakeTable,
-    counts: Mapping[str, Mapping[str, int]],
-    reasons: Mapping[str, Mapping[str, int]],
-    settings: Settings,
-) -> dict[str, str]:
-    """Return day -> why, of the days of which more rows are rejected than may be.
-
-    Each is judged by itself, and then all the others together: days of a few rows, each of them
-    bad, are no good days. Rows without a day, filed under the first, were judged when they were
-    read, and are of no day here.
-    """
-    start = settings.calendar.start.isoformat()
-    undated = {
-        day: int(facts.get(UNDATED_FACT, 0))
-        for day, facts in rows.lake.facts(rows.dataset, {start} & counts.keys()).items()
-    }
-    rejected, whole = (
-        {day: found[name] - undated.get(day, 0) for day, found in counts.items()}
-        for name in ("quarantined_rows", "raw_rows")
-    )
-
-    def too_many(days: Collection[str]) -> bool:
-        bad = sum(rejected[day] for day in days)
-        share = settings.quarantine_max_share * sum(whole[day] for day in days)
-        return bad > settings.quarantine_min_rows and bad > share
-
-    limit = f"more than ECOM_QUARANTINE_MAX_SHARE={settings.quarantine_max_share:g}"
-    bad_days = {
-        day: f"{found['quarantined_rows']} of {found['raw_rows']} rows would be quarantined, "
-        f"{limit}: {_listed(reasons[day])}"
-        for day, found in counts.items()
-        if too_many([day])
-    }
-    others = [day for day in counts if day not in bad_days]
-    if too_many(others):
-        together = f"{sum(rejected[day] for day in others)} of the run's "
-        together += f"{sum(whole[day] for day in others)} rows would be quarantined, {limit}; "
-        bad_days |= {
-            day: f"{together}of this day {_listed(reasons[day])}"
-            for day in others
-            if rejected[day] > 0
-        }
-    return bad_days
-
-
-def _listed(reasons: Mapping[str, int]) -> str:
-    return ", ".join(f"{reason} ({rows})" for reason, rows in reasons.items())
 
 
 def _undecided(connection: Connection, raw: Dataset) -> dict[str, int]:

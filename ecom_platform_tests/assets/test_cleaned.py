@@ -427,6 +427,27 @@ def test_a_day_with_too_large_a_share_of_bad_rows_fails_and_keeps_its_last_versi
     assert len(rows(settings, "quarantine/orders")) == (6 if published else 0)
 
 
+@pytest.mark.parametrize("word", ["abgeschlossen", ""])
+def test_a_day_whose_payments_have_statuses_without_a_meaning_keeps_its_last_version(
+    shop: Callable[..., Settings], instance: dg.DagsterInstance, word: str
+) -> None:
+    paid = [row("payments", id=f"{n}") for n in range(20)]
+    assert Pipeline(shop(payments=paid), instance).run(FIRST, DAY) == {}
+
+    changed = [row("payments", id=f"{n}", status=word) for n in range(11)] + paid[11:]
+    settings = shop(payments=changed)
+    failed = Pipeline(settings, instance, accepts_loss=True).run(FIRST, DAY)
+
+    reason = failed[f"cleaned/payments {DAY}"]
+    assert reason.startswith("11 of 20 payments have a status that the platform has no word for")
+    assert word in reason
+    assert rows(settings, "metrics/total_revenue", "max(total_revenue)") == [(Decimal("246.00"),)]
+
+    known = {"payment_statuses": {"completed": ["Abgeschlossen"]}} if word else {}
+    settings = shop(payments=changed, **known or {"unknown_status_max_share": 0.6})
+    assert Pipeline(settings, instance, accepts_loss=True).run(FIRST, DAY) == {}
+
+
 @pytest.mark.parametrize(("undated", "published"), [(8000, True), (80000, False)])
 def test_rows_without_a_day_are_of_all_days_and_not_only_of_the_first(
     shop: Callable[..., Settings], instance: dg.DagsterInstance, undated: int, published: bool
