@@ -113,7 +113,7 @@ def _lake(settings: Settings) -> Iterator[Finding]:
             "Start the daily schedule (dagster-daemon), or run the missing days.",
         )
     else:
-        yield Finding(OK, "lake", f"{name} has {len(days)} days, up to {days[-1]}")
+        yield Finding(OK, "lake", f"{name} has days up to {days[-1]} ({len(days)})")
 
 
 def _thresholds(settings: Settings) -> Iterator[Finding]:

@@ -68,7 +68,7 @@ def examine_days(
         yield Finding(
             WRONG,
             "last attempts",
-            f"{len(failed)} days failed when they were last made, and show what they had before: "
+            f"failed, so that these days show what they had before ({len(failed)}): "
             f"{_listed(failed)}",
             "Dagster says at the asset why; mend it, and run these days again.",
         )
