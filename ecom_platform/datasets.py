@@ -181,6 +181,11 @@ RAW_PAYMENTS = Dataset(
 )
 
 RAW = (RAW_ORDERS, RAW_CUSTOMERS, RAW_PAYMENTS)
+#: Of a raw dataset, those whose rows its own rows name, and that it is read together with.
+NAMED = {
+    RAW_ORDERS.path: (RAW_CUSTOMERS.path,),
+    RAW_PAYMENTS.path: (RAW_ORDERS.path, RAW_CUSTOMERS.path),
+}
 
 PAYMENT_STATUSES = ("completed", "pending", "failed", "refunded", "other")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from ecom_platform.datasets import NAMED
 from ecom_platform.incidents.model import About
 from ecom_platform.lake.inputs import window_of
 from ecom_platform.quality.checks import NOTICE
@@ -23,10 +24,13 @@ class Catalog:
     graph: AssetGraph
 
     def lineage(self) -> dict[str, dict[str, int]]:
-        """Return asset -> each asset that it is computed from -> how many days further back."""
+        """Return asset -> each asset that it is computed from -> how many days further back.
+
+        Raw rows hang on those of the same day that they name: without them, they are refused.
+        """
         found: dict[str, dict[str, int]] = {}
         for key in self.graph.toposorted_asset_keys:
-            above: dict[str, int] = {}
+            above = dict.fromkeys(NAMED.get(path_of(key), ()), 0)
             for parent in self.graph.get(key).parent_keys:
                 back = window_of(self.graph.get_partition_mapping(key, parent)).before
                 for one, more in {path_of(parent): 0, **found.get(path_of(parent), {})}.items():

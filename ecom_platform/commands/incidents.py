@@ -201,6 +201,6 @@ def call_incident_fine(
         if day != NO_DAY:
             known = date.fromisoformat(day)
             mark_fine(storage, incident.check, incident.asset, known, incident.region, note)
-    left = f"; days of it that still fail: {len(incident.days)}" if incident.days else ", and closed"
+    left = f"; {len(incident.days)} of its days still fail" if incident.days else ", and closed"
     messages().print(f"Incident {incident.id} is fine for {listed(fine) or 'now'}{left}.")
     return DONE

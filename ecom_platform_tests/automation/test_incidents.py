@@ -296,6 +296,24 @@ def test_one_cause_in_several_tables_is_told_once(
     assert "raw/orders is_published" in told
 
 
+def test_rows_that_lost_those_they_name_are_told_with_them(
+    watch: Watch, posted: tuple[str, list[dict[str, Any]]]
+) -> None:
+    second = FIRST + timedelta(days=1)
+    paid = [f"{FIRST}-{n},{FIRST}-{n},10,paid,{FIRST} 13:00" for n in range(20)]
+    payments = watch.orders.with_name("payments.csv")
+    payments.write_text(payments.read_text() + "\n".join(paid) + "\n")
+    tables = ("raw/orders", "raw/payments")
+    watch.fill(*good(FIRST, 20), *good(second, 20))
+    assert watch.run(FIRST, second, *tables).success
+    watch.fill(*good(second, 20))
+    assert not watch.run(FIRST, second, *tables).success
+    watch.tick()
+    [told] = texts(posted)
+    assert f"*Error: raw/orders: is_published, {FIRST}*" in told
+    assert "raw/payments is_published" in told
+
+
 def test_a_check_that_keeps_an_asset_from_being_published_is_told_once(
     watch: Watch, posted: tuple[str, list[dict[str, Any]]]
 ) -> None:
