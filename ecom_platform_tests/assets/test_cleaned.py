@@ -448,6 +448,20 @@ def test_a_day_whose_payments_have_statuses_without_a_meaning_keeps_its_last_ver
     assert Pipeline(settings, instance, accepts_loss=True).run(FIRST, DAY) == {}
 
 
+def test_small_days_whose_payments_all_have_unknown_statuses_are_judged_together(
+    shop: Callable[..., Settings], instance: dg.DagsterInstance
+) -> None:
+    payments = [
+        row("payments", id=f"{day}{n}", paid_at=f"{day} 11:00:00", status="bezahlt")
+        for day in (FIRST, DAY)
+        for n in range(4)
+    ]
+    failed = Pipeline(shop(payments=payments), instance).run(FIRST, DAY)
+    for day in (FIRST, DAY):
+        assert failed[f"cleaned/payments {day}"].startswith("8 of the run's 8 payments have")
+        assert "of this day 'bezahlt' for one" in failed[f"cleaned/payments {day}"]
+
+
 @pytest.mark.parametrize(("undated", "published"), [(8000, True), (80000, False)])
 def test_rows_without_a_day_are_of_all_days_and_not_only_of_the_first(
     shop: Callable[..., Settings], instance: dg.DagsterInstance, undated: int, published: bool
